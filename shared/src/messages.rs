@@ -1,0 +1,96 @@
+//! What the edge and the objects say to each other, as JSON over the objects' `fetch`. Pinned by tests:
+//! the two Workers are deployed one after the other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::Digest,
+    ids::{CompanyId, KeyId},
+    time::Millis,
+};
+
+/// To a Shard object, `POST`: [`ResolveRequest`], answered by [`ResolveAnswer`].
+pub const RESOLVE: &str = "/edge/resolve";
+/// To a Shard object, `POST`: [`UsageReport`], answered by 204.
+pub const USAGE: &str = "/edge/usage";
+/// To a Feed object, `GET`: the sealed feed as of now.
+pub const FEED: &str = "/edge/feed";
+/// To the Registry object, `GET`: the sealed policy as of now.
+pub const POLICY: &str = "/edge/policy";
+/// The name of the one Registry object.
+pub const REGISTRY_NAME: &str = "registry";
+
+/// Asks the authority for the truth about one digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveRequest {
+    /// The digest of the key that was sent.
+    pub digest: Digest,
+}
+
+/// The truth about one digest, now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolveAnswer {
+    /// There is such a key: its record, sealed as in the replicated store.
+    Record(String),
+    /// There is none, and never will be under this digest if there once was.
+    Absent,
+}
+
+/// Tells a Shard object which of its keys were used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageReport {
+    /// At most [`UsageReport::MAX_ENTRIES`].
+    pub entries: Vec<KeyUsage>,
+}
+
+impl UsageReport {
+    /// The most keys in one report.
+    pub const MAX_ENTRIES: usize = 1_000;
+}
+
+/// The use of one key since the last report of this isolate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyUsage {
+    /// The key's company.
+    pub company: CompanyId,
+    /// The key.
+    pub key_id: KeyId,
+    /// When a request last authenticated with the key, by the edge's clock.
+    pub last_used_at: Millis,
+    /// Requests that were let in.
+    pub allowed: u32,
+    /// Requests that authenticated and were refused all the same.
+    pub refused: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_messages_have_their_golden_form() {
+        let digest = Digest::from_bytes([0xab; 32]);
+        let hex = "ab".repeat(32);
+        let resolve = serde_json::to_string(&ResolveRequest { digest }).unwrap();
+        assert_eq!(resolve, format!("{{\"digest\":\"{hex}\"}}"));
+        assert_eq!(serde_json::to_string(&ResolveAnswer::Absent).unwrap(), "\"absent\"");
+        assert_eq!(serde_json::to_string(&ResolveAnswer::Record("1.x".into())).unwrap(), "{\"record\":\"1.x\"}");
+        let usage = UsageReport {
+            entries: vec![KeyUsage {
+                company: CompanyId::new("demo").unwrap(),
+                key_id: KeyId::new("key_0123456789abcdefghij").unwrap(),
+                last_used_at: Millis(5),
+                allowed: 2,
+                refused: 1,
+            }],
+        };
+        assert_eq!(
+            serde_json::to_string(&usage).unwrap(),
+            r#"{"entries":[{"company":"demo","key_id":"key_0123456789abcdefghij","last_used_at":5,"allowed":2,"refused":1}]}"#
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! The route policy: which permission a route asks for, which routes are open, and what happens to the
+//! rest. One per deployment; the first rule that matches wins.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    path,
+    permission::Permission,
+    problem::FieldError,
+    record::version_of,
+    seal::{self, SealError},
+    secret::SecretList,
+    time::Millis,
+};
+
+/// The version of the stored policy's JSON that this code writes and reads.
+pub const VERSION: u32 = 1;
+/// The name of the policy in the replicated store.
+pub const NAME: &str = "p:policy";
+/// The most rules.
+pub const MAX_RULES: usize = 5_000;
+
+/// What happens to a request that no rule matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fallback {
+    /// A valid key is needed; the origin decides with the verified identity.
+    #[default]
+    Forward,
+    /// 403.
+    Deny,
+}
+
+/// Who deals with a Bearer credential that does not look like a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bearer {
+    /// The origin: it is passed on unchanged, without an identity.
+    Origin,
+}
+
+/// One rule as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Upper-case methods; empty: all. HEAD follows GET.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// Segments; `*` is one, `**` any number at the end.
+    pub path: String,
+    /// What the key must be allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<Permission>,
+    /// Passes without a credential.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub anonymous: bool,
+    /// Who deals with other Bearers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<Bearer>,
+}
+
+/// The policy as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// For what no rule matches.
+    #[serde(default)]
+    pub default: Fallback,
+    /// In order.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+}
+
+impl Policy {
+    /// Everything that is wrong with it; empty where it can be used.
+    pub fn problems(&self) -> Vec<FieldError> {
+        let mut problems = Vec::new();
+        if self.rules.len() > MAX_RULES {
+            problems.push(FieldError { field: "rules".into(), detail: format!("must be at most {MAX_RULES}") });
+        }
+        for (at, rule) in self.rules.iter().enumerate() {
+            let mut say = |field: &str, detail: &str| {
+                problems.push(FieldError { field: format!("rules[{at}].{field}"), detail: detail.into() });
+            };
+            let is_method = |m: &String| !m.is_empty() && m.len() <= 32 && m.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+            if !rule.methods.iter().all(is_method) {
+                say("methods", "must be upper-case method names");
+            }
+            if let Err(detail) = check_pattern(&rule.path) {
+                say("path", &detail);
+            }
+            if rule.anonymous && (rule.permission.is_some() || rule.bearer.is_some()) {
+                say("anonymous", "goes with neither permission nor bearer");
+            }
+        }
+        problems
+    }
+}
+
+fn check_pattern(pattern: &str) -> Result<(), String> {
+    if pattern.len() > 1024 {
+        return Err("must be at most 1024 characters long".into());
+    }
+    // A pattern may be written with or without percent-encoding; beyond that it is held to what a path is.
+    let ascii: String = pattern.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
+    path::check(&ascii).map_err(|e| e.to_string())?;
+    let segments: Vec<_> = segments(pattern).collect();
+    for (at, segment) in segments.iter().enumerate() {
+        match *segment {
+            "*" => {}
+            "**" if at + 1 == segments.len() => {}
+            "**" => return Err("** may only stand at the end".into()),
+            other if other.contains('*') => return Err("* must be a whole segment".into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The policy as the Registry object stores and answers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPolicy {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The Registry's revision of the policy; 0 where none was ever set.
+    pub rev: u64,
+    /// When the Registry read it to write this, less the margin for clocks.
+    pub as_of: Millis,
+    /// The rules.
+    pub policy: Policy,
+}
+
+/// Why a stored value is no policy that may be used.
+#[derive(Debug, Error)]
+pub enum PolicyError {
+    /// The envelope or its MAC.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The MAC is right, the content is not what this version writes.
+    #[error("a policy is not readable: {0}")]
+    Form(#[from] serde_json::Error),
+    /// Another version of the schema.
+    #[error("a policy is of another version")]
+    Version,
+    /// Readable, but its rules cannot be used.
+    #[error("a policy has rules that cannot be used")]
+    Rules,
+}
+
+impl StoredPolicy {
+    /// The policy as it is stored under [`NAME`].
+    pub fn seal(&self, secrets: &SecretList) -> Result<String, serde_json::Error> {
+        Ok(seal::seal(secrets, NAME, &serde_json::to_string(self)?))
+    }
+
+    /// Reads what was stored.
+    pub fn open(secrets: &SecretList, value: &str) -> Result<Self, PolicyError> {
+        let body = seal::open(secrets, NAME, value)?;
+        if version_of(body)? != VERSION {
+            return Err(PolicyError::Version);
+        }
+        let stored: Self = serde_json::from_str(body)?;
+        if stored.policy.problems().is_empty() { Ok(stored) } else { Err(PolicyError::Rules) }
+    }
+}
+
+/// What a route asks of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requirement<'p> {
+    /// No rule matches and the policy denies what it does not know.
+    Denied,
+    /// A valid key, with the permission where there is one. `bearer_to_origin`: a Bearer that is no key is
+    /// the origin's business.
+    Key {
+        /// What the key must be allowed.
+        permission: Option<&'p Permission>,
+        /// Whether other Bearers are passed on.
+        bearer_to_origin: bool,
+    },
+    /// Nothing.
+    Anonymous,
+}
+
+/// A policy made ready for matching: rules are found by the first segment of the path, so a request looks
+/// at the few that can match it.
+#[derive(Clone, Debug, Default)]
+pub struct CompiledPolicy {
+    fallback: Fallback,
+    rules: Vec<CompiledRule>,
+    by_first_segment: HashMap<Box<str>, Vec<usize>>,
+    any_first_segment: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct CompiledRule {
+    methods: HashSet<Box<str>>,
+    segments: Vec<Box<str>>,
+    open_ended: bool,
+    permission: Option<Permission>,
+    anonymous: bool,
+    bearer_to_origin: bool,
+}
+
+impl CompiledPolicy {
+    /// Compiles a policy without [`Policy::problems`].
+    pub fn new(policy: &Policy) -> Self {
+        let mut compiled = Self { fallback: policy.default, ..Self::default() };
+        for (at, rule) in policy.rules.iter().enumerate() {
+            let rule = CompiledRule::new(rule);
+            // A segment with a percent sign has several spellings, so it cannot be looked up by one.
+            match rule.segments.first() {
+                Some(first) if &**first != "*" && first.is_ascii() && !first.contains('%') => {
+                    compiled.by_first_segment.entry(first.clone()).or_default().push(at);
+                }
+                _ => compiled.any_first_segment.push(at),
+            }
+            compiled.rules.push(rule);
+        }
+        compiled
+    }
+
+    /// What the first matching rule asks of `method` and `path`, which has passed [`path::check`]. A
+    /// trailing slash makes no difference: origins rarely make one.
+    pub fn requirement(&self, method: &str, path: &str) -> Requirement<'_> {
+        let first = segments(path).next().unwrap_or_default();
+        let named = self.by_first_segment.get(first).map_or(&[][..], Vec::as_slice);
+        let mut named = named.iter().peekable();
+        let mut any = self.any_first_segment.iter().peekable();
+        loop {
+            let next = match (named.peek(), any.peek()) {
+                (Some(a), Some(b)) if a < b => named.next(),
+                (_, Some(_)) => any.next(),
+                (_, None) => named.next(),
+            };
+            match next.and_then(|at| self.rules.get(*at)) {
+                Some(rule) if rule.matches(method, path) => return rule.requirement(),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        match self.fallback {
+            Fallback::Forward => Requirement::Key { permission: None, bearer_to_origin: false },
+            Fallback::Deny => Requirement::Denied,
+        }
+    }
+}
+
+impl CompiledRule {
+    fn new(rule: &Rule) -> Self {
+        let mut segments: Vec<Box<str>> = segments(&rule.path).map(Into::into).collect();
+        let open_ended = segments.pop_if(|last| &**last == "**").is_some();
+        Self {
+            methods: rule.methods.iter().map(|m| m.as_str().into()).collect(),
+            segments,
+            open_ended,
+            permission: rule.permission.clone(),
+            anonymous: rule.anonymous,
+            bearer_to_origin: rule.bearer.is_some(),
+        }
+    }
+
+    fn matches(&self, method: &str, path: &str) -> bool {
+        let method = if method == "HEAD" && !self.methods.contains("HEAD") { "GET" } else { method };
+        if !self.methods.is_empty() && !self.methods.contains(method) {
+            return false;
+        }
+        let mut rest = segments(path);
+        let same = self.segments.iter().all(|want| rest.next().is_some_and(|got| &**want == "*" || path::same_segment(want, got)));
+        same && (self.open_ended || rest.next().is_none())
+    }
+
+    fn requirement(&self) -> Requirement<'_> {
+        if self.anonymous {
+            return Requirement::Anonymous;
+        }
+        Requirement::Key { permission: self.permission.as_ref(), bearer_to_origin: self.bearer_to_origin }
+    }
+}
+
+/// The segments of a path without the slash before the first and one after the last; `/` has none.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    inner.split('/').filter(|segment| !segment.is_empty())
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -1,0 +1,112 @@
+//! The rules of the route policy, one table each.
+
+use super::*;
+
+fn policy(json: &str) -> CompiledPolicy {
+    let policy: Policy = serde_json::from_str(json).unwrap();
+    assert_eq!(policy.problems(), vec![]);
+    CompiledPolicy::new(&policy)
+}
+
+fn asked(policy: &CompiledPolicy, method: &str, path: &str) -> String {
+    match policy.requirement(method, path) {
+        Requirement::Denied => "denied".into(),
+        Requirement::Anonymous => "anonymous".into(),
+        Requirement::Key { permission, bearer_to_origin } => {
+            format!("{}{}", permission.map_or("key", Permission::as_str), if bearer_to_origin { " or bearer" } else { "" })
+        }
+    }
+}
+
+#[test]
+fn the_first_rule_that_matches_wins() {
+    let policy = policy(
+        r#"{"default":"deny","rules":[
+            {"methods":["GET"],"path":"/api/orders/**","permission":"orders.read"},
+            {"path":"/api/*/secret","permission":"secrets.read"},
+            {"path":"/api/orders/**","permission":"orders.write"},
+            {"path":"/public/**","anonymous":true},
+            {"path":"/app/**","bearer":"origin"},
+            {"path":"/exact"},
+            {"path":"/caf%C3%A9/x","permission":"coffee"},
+            {"path":"/","permission":"home"}]}"#,
+    );
+    for (method, path, expected) in [
+        ("GET", "/api/orders", "orders.read"),
+        ("GET", "/api/orders/1/lines", "orders.read"),
+        ("HEAD", "/api/orders/1", "orders.read"),
+        ("POST", "/api/orders/1", "orders.write"),
+        ("POST", "/api/orders/secret", "secrets.read"),
+        ("GET", "/api/customers/secret", "secrets.read"),
+        ("GET", "/api/customers", "denied"),
+        ("get", "/api/orders", "orders.write"),
+        ("GET", "/public/a/b", "anonymous"),
+        ("GET", "/publicx", "denied"),
+        ("GET", "/app/x", "key or bearer"),
+        ("GET", "/exact", "key"),
+        ("GET", "/exact/", "key"),
+        ("GET", "/exact/x", "denied"),
+        ("GET", "/Exact", "denied"),
+        ("GET", "/caf%c3%a9/x", "coffee"),
+        ("GET", "/", "home"),
+    ] {
+        assert_eq!(asked(&policy, method, path), expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn as_shipped_any_valid_key_is_forwarded() {
+    assert_eq!(asked(&CompiledPolicy::new(&Policy::default()), "GET", "/x"), "key");
+    assert_eq!(asked(&policy("{}"), "DELETE", "/"), "key");
+}
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once() {
+    let policy: Policy = serde_json::from_str(
+        r#"{"rules":[{"path":"api"},{"path":"/a/**/b"},{"path":"/a*"},{"path":"/a//b"},{"path":"/x","methods":["get"]},
+            {"path":"/x","anonymous":true,"permission":"a"}]}"#,
+    )
+    .unwrap();
+    let fields: Vec<_> = policy.problems().into_iter().map(|problem| problem.field).collect();
+    assert_eq!(fields, ["rules[0].path", "rules[1].path", "rules[2].path", "rules[3].path", "rules[4].methods", "rules[5].anonymous"]);
+    assert!(serde_json::from_str::<Policy>(r#"{"rules":[{"path":"/x","permision":"a"}]}"#).is_err());
+}
+
+#[test]
+fn matching_agrees_with_looking_at_every_rule_in_order() {
+    let paths = ["/", "/a", "/a/b", "/b", "/b/c/d", "/c", "/%C3%A9"];
+    let patterns = ["/a", "/*", "/a/**", "/**", "/b/*/d", "/é", "/%c3%a9", "/c"];
+    let rules: Vec<_> = (0..64)
+        .map(|n: usize| Rule {
+            methods: vec![],
+            path: patterns[(n * 5 + n / 8) % patterns.len()].into(),
+            permission: Permission::new(&format!("p{n}")).ok(),
+            anonymous: false,
+            bearer: None,
+        })
+        .collect();
+    for skipped in 0..rules.len() {
+        let policy = Policy { default: Fallback::Deny, rules: rules[skipped..].to_vec() };
+        let compiled = CompiledPolicy::new(&policy);
+        for path in paths {
+            let naive = compiled.rules.iter().find(|rule| rule.matches("GET", path)).map(CompiledRule::requirement);
+            assert_eq!(compiled.requirement("GET", path), naive.unwrap_or(Requirement::Denied), "{path}");
+        }
+    }
+}
+
+#[test]
+fn the_stored_form_is_the_golden_one_and_a_broken_policy_is_refused() {
+    let secrets = SecretList::single([3; 32]);
+    let policy: Policy = serde_json::from_str(r#"{"default":"deny","rules":[{"methods":["GET"],"path":"/a/**","permission":"a.read"}]}"#).unwrap();
+    let stored = StoredPolicy { v: VERSION, rev: 7, as_of: Millis(1_795_000_000_000), policy };
+    let text = stored.seal(&secrets).unwrap();
+    assert_eq!(text, include_str!("../golden/policy-v1.txt").trim_end());
+    assert_eq!(StoredPolicy::open(&secrets, &text).unwrap(), stored);
+
+    let newer = StoredPolicy { v: 2, ..stored.clone() }.seal(&secrets).unwrap();
+    assert!(matches!(StoredPolicy::open(&secrets, &newer), Err(PolicyError::Version)));
+    let mut broken = stored;
+    broken.policy.rules[0].path = "a".into();
+    assert!(matches!(StoredPolicy::open(&secrets, &broken.seal(&secrets).unwrap()), Err(PolicyError::Rules)));
+}

@@ -1,0 +1,50 @@
+//! `cargo xtask <task>`: everything that is done with this repository by machine. Each task has a module; this file only reads the
+//! command line and tells how a task ended.
+
+mod build;
+mod check;
+mod command;
+mod dev;
+mod paths;
+mod rules;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Keyward's own tasks")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds both Workers: WebAssembly, bindings, entry modules
+    Build,
+    /// Sets everything up and runs the edge, the control plane and a demo origin on this machine
+    Dev(dev::Arguments),
+    /// Sets up and runs every test there is
+    Test(test::Arguments),
+    /// Format, lints, dependency rules
+    Check,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Build => build::run(),
+        Task::Dev(arguments) => dev::run(&arguments),
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Check => check::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
