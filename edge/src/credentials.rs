@@ -1,0 +1,99 @@
+//! Which credential a request carries: `x-api-key` or `Authorization: Bearer` (RFC 6750 §2.1), never the
+//! query, a cookie or the body. Whether it is a key, and whose, is the verifier's question.
+
+/// The header that a credential came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `x-api-key`, alone or together with the same Bearer.
+    ApiKey,
+    /// `Authorization: Bearer`.
+    Bearer,
+}
+
+/// What a request sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sent<'a> {
+    /// No credential, or one of another scheme.
+    Nothing,
+    /// One credential, not yet looked at.
+    One(&'a str, Source),
+    /// Two that differ, a repeated header, or a comma.
+    Ambiguous,
+}
+
+impl core::fmt::Debug for Sent<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::One(_, Source::ApiKey) => "One(x-api-key, redacted)",
+            Self::One(_, Source::Bearer) => "One(Bearer, redacted)",
+            Self::Ambiguous => "Ambiguous",
+        })
+    }
+}
+
+/// Reads the two headers. The runtime joins a repeated header with a comma, and no key has one, so a comma
+/// is refused rather than guessed at.
+pub fn extract<'a>(x_api_key: Option<&'a str>, authorization: Option<&'a str>) -> Sent<'a> {
+    if [x_api_key, authorization].into_iter().flatten().any(|value| value.contains(',')) {
+        return Sent::Ambiguous;
+    }
+    let api_key = x_api_key.filter(|value| !value.is_empty());
+    match (api_key, authorization.and_then(bearer)) {
+        (None, None) => Sent::Nothing,
+        (Some(key), None) => Sent::One(key, Source::ApiKey),
+        (None, Some(key)) => Sent::One(key, Source::Bearer),
+        (Some(a), Some(b)) if a == b => Sent::One(a, Source::ApiKey),
+        (Some(_), Some(_)) => Sent::Ambiguous,
+    }
+}
+
+/// The token of a Bearer credential; `None` for other schemes and for a scheme without a token.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_at_checked("bearer".len())?;
+    if !scheme.eq_ignore_ascii_case("bearer") || token.starts_with(|c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c)) {
+        return None;
+    }
+    let token = token.trim_matches(' ');
+    (!token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_read_from_either_header() {
+        use Source::{ApiKey, Bearer};
+        for (x_api_key, authorization, expected) in [
+            (None, None, Sent::Nothing),
+            (Some(""), None, Sent::Nothing),
+            (Some("k"), None, Sent::One("k", ApiKey)),
+            (None, Some("Bearer k"), Sent::One("k", Bearer)),
+            (None, Some("bearer k"), Sent::One("k", Bearer)),
+            (None, Some("BEARER k"), Sent::One("k", Bearer)),
+            (None, Some("Bearer  k"), Sent::One("k", Bearer)),
+            (None, Some("Bearer\tk"), Sent::One("\tk", Bearer)),
+            (None, Some("Bearer"), Sent::Nothing),
+            (None, Some("Bearer "), Sent::Nothing),
+            (None, Some("Bearerk"), Sent::Nothing),
+            (None, Some("Basic a2V5"), Sent::Nothing),
+            (None, Some("Token k"), Sent::Nothing),
+            (None, Some("ApiKey k"), Sent::Nothing),
+            (None, Some("é"), Sent::Nothing),
+            (Some("k"), Some("Basic a2V5"), Sent::One("k", ApiKey)),
+            (Some("k"), Some("Bearer k"), Sent::One("k", ApiKey)),
+            (Some("k"), Some("Bearer j"), Sent::Ambiguous),
+            (Some("k, k"), None, Sent::Ambiguous),
+            (None, Some("Bearer k, Bearer k"), Sent::Ambiguous),
+            (None, Some("Basic x, Bearer k"), Sent::Ambiguous),
+        ] {
+            assert_eq!(extract(x_api_key, authorization), expected, "{x_api_key:?} {authorization:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_never_printed() {
+        assert!(!format!("{:?}", extract(Some("s3cret"), None)).contains("s3cret"));
+    }
+}

@@ -1,0 +1,194 @@
+//! Token introspection (RFC 7662): another program asks what a key is worth. Reading the request and
+//! writing the answer; the verdict is the verifier's.
+
+use core::net::IpAddr;
+use std::rc::Rc;
+
+use keyward_shared::{
+    decide,
+    path,
+    permission::Permission,
+    policy::Requirement,
+    problem::Code,
+    record::Record,
+    time::Millis,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::verifier::{Attempt, Held, PolicyStanding, Progress, Verdict, Verifier};
+
+/// The permission that the caller needs.
+pub const PERMISSION: &str = "keyward.introspect";
+/// The most questions in one request.
+pub const MAX_QUESTIONS: usize = 100;
+
+/// One question about one key.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// The key.
+    pub token: String,
+    /// The route that it is to be judged for, with `path`.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// See `method`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// A permission that it must have.
+    #[serde(default)]
+    pub permission: Option<Permission>,
+    /// The address that it is used from.
+    #[serde(default)]
+    pub ip: Option<IpAddr>,
+}
+
+/// A request body: one question, or a list of them.
+pub struct Questions {
+    /// In order.
+    pub list: Vec<Question>,
+    /// Whether the answer is a list too.
+    pub many: bool,
+}
+
+/// Reads a form (RFC 7662 §2.1) or JSON body. The error names what is wrong and never the token.
+pub fn read(content_type: &str, body: &str) -> Result<Questions, (Code, String)> {
+    let invalid = |detail: String| (Code::InvalidRequest, detail);
+    let questions = match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" => {
+            let mut tokens = form_urlencoded::parse(body.as_bytes()).filter(|(name, _)| name == "token").map(|(_, value)| value);
+            let token = tokens.next().ok_or_else(|| invalid("token is missing".into()))?.into_owned();
+            if tokens.next().is_some() {
+                return Err(invalid("token is repeated".into()));
+            }
+            // token_type_hint and extensions may be there (RFC 7662 §2.1); they change nothing.
+            Questions { list: vec![Question { token, method: None, path: None, permission: None, ip: None }], many: false }
+        }
+        "application/json" => {
+            let many = body.trim_start().starts_with('[');
+            let list = if many { serde_json::from_str(body) } else { serde_json::from_str(body).map(|one| vec![one]) };
+            Questions { list: list.map_err(|e| invalid(describe(&e)))?, many }
+        }
+        _ => return Err((Code::UnsupportedMediaType, "send a form or JSON".into())),
+    };
+    if questions.list.len() > MAX_QUESTIONS {
+        return Err(invalid(format!("at most {MAX_QUESTIONS} questions at once")));
+    }
+    if questions.list.iter().any(|question| question.method.is_some() != question.path.is_some()) {
+        return Err(invalid("method and path go together".into()));
+    }
+    Ok(questions)
+}
+
+/// What is wrong with a body, without quoting values: a token might be among them.
+fn describe(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.split_once('`') {
+        Some(("unknown field ", rest)) => format!("unknown field {}", rest.split('`').next().unwrap_or_default()),
+        Some(("missing field ", rest)) => format!("{} is missing", rest.split('`').next().unwrap_or_default()),
+        _ => format!("the body cannot be read, at line {} column {}", error.line(), error.column()),
+    }
+}
+
+/// The verdict on one question.
+pub enum Finding {
+    /// The key is known and passes.
+    Active(Rc<Held>),
+    /// It does not, for this reason.
+    Inactive(Code),
+    /// Nothing fresh enough to tell.
+    Unavailable,
+}
+
+/// Judges one question, or names the read that is needed. Introspection is not a use of the key.
+pub fn judge(verifier: &mut Verifier, question: &Question, now: Millis, attempt: &mut Attempt) -> Progress<Finding> {
+    let held = match verifier.verify(question.token.as_bytes(), now, attempt) {
+        Progress::Need(read) => return Progress::Need(read),
+        Progress::Done(Verdict::Unavailable) => return Progress::Done(Finding::Unavailable),
+        Progress::Done(Verdict::Refused(code)) => return Progress::Done(Finding::Inactive(code)),
+        Progress::Done(Verdict::Known(held)) => held,
+    };
+    if let (Some(method), Some(route)) = (&question.method, &question.path) {
+        if path::check(route).is_err() {
+            return Progress::Done(Finding::Inactive(Code::AmbiguousPath));
+        }
+        let policy = match verifier.policy(now, attempt) {
+            Progress::Need(read) => return Progress::Need(read),
+            Progress::Done(PolicyStanding::Usable(policy)) => policy,
+            Progress::Done(PolicyStanding::Outdated(_) | PolicyStanding::Unknown) => return Progress::Done(Finding::Unavailable),
+        };
+        match policy.requirement(method, route) {
+            Requirement::Denied => return Progress::Done(Finding::Inactive(Code::PermissionDenied)),
+            Requirement::Key { permission: Some(permission), .. } if !held.record.permissions.allows(permission) => {
+                let authenticated = decide::authenticate(&held.record, now);
+                let code = authenticated.err().map_or(Code::PermissionDenied, decide::Refusal::code);
+                return Progress::Done(Finding::Inactive(code));
+            }
+            Requirement::Key { .. } | Requirement::Anonymous => {}
+        }
+    }
+    // Without an address there is nothing to hold against the key's networks: the asker did not say.
+    let decision = match question.ip {
+        None => {
+            let anywhere = Record { networks: Vec::new(), ..held.record.clone() };
+            decide::decide(&anywhere, now, None, question.permission.as_ref())
+        }
+        address => decide::decide(&held.record, now, address, question.permission.as_ref()),
+    };
+    Progress::Done(match decision {
+        Ok(()) => Finding::Active(held),
+        Err(refusal) => Finding::Inactive(refusal.code()),
+    })
+}
+
+/// The answer to one question.
+pub fn answer(finding: &Finding) -> Value {
+    match finding {
+        Finding::Active(held) => {
+            let record = &held.record;
+            json!({
+                "active": true,
+                "sub": record.owner,
+                "company": record.company,
+                "scope": record.permissions.to_scope(),
+                "permissions": record.permissions,
+                "key_id": record.key_id,
+                "iat": record.created_at.as_secs(),
+                "exp": record.expires_at.map(Millis::as_secs),
+                "metadata": record.metadata,
+            })
+        }
+        Finding::Inactive(code) => json!({ "active": false, "code": code.as_str() }),
+        Finding::Unavailable => json!({ "active": false, "code": Code::VerifierUnavailable.as_str() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(content_type: &str, body: &str) -> (Code, String) {
+        read(content_type, body).err().unwrap()
+    }
+
+    #[test]
+    fn a_form_and_json_are_read() {
+        assert_eq!(read("application/x-www-form-urlencoded; charset=UTF-8", "token_type_hint=x&token=a%2Bb").unwrap().list[0].token, "a+b");
+        let many = read("application/json", r#"[{"token":"a"},{"token":"b","method":"GET","path":"/x","permission":"a.b","ip":"::1"}]"#).unwrap();
+        assert!(many.many && many.list.len() == 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_token() {
+        assert_eq!(error("text/plain", "x").0, Code::UnsupportedMediaType);
+        for body in [r#"{"token":"s3cret","x":1}"#, r#"{"token":"s3cret","ip":"s3cret"}"#, r#"{"token":"s3cret","method":"GET"}"#, "{\"s3cret", r#"["s3cret"]"#] {
+            let (code, detail) = error("application/json", body);
+            assert_eq!(code, Code::InvalidRequest);
+            assert!(!detail.contains("s3cret"), "{detail}");
+        }
+        assert_eq!(error("application/json", "{}").1, "token is missing");
+        assert_eq!(error("application/x-www-form-urlencoded", "token=a&token=b").1, "token is repeated");
+        let many = format!("[{}]", vec![r#"{"token":"a"}"#; 101].join(","));
+        assert_eq!(error("application/json", &many).0, Code::InvalidRequest);
+    }
+}

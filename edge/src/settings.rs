@@ -1,0 +1,139 @@
+//! The edge's settings, read once per isolate. A bad one stops the Worker with a message that names it.
+
+use keyward_shared::settings::{CommonSettings, SettingsError, Variables};
+
+/// Where the client's address is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// `CF-Connecting-IP`, which only Cloudflare's own network may be trusted to set.
+    Cloudflare,
+    /// The socket's address (`request.cf.clientIp`), on a plain runtime.
+    Peer,
+    /// What a proxy with one of `PROXY_SECRETS` says.
+    Proxy,
+}
+
+/// The header family that a proxy describes the original request with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardAuth {
+    /// nginx: `X-Original-Method`, `X-Original-URI`.
+    Original,
+    /// Traefik and Caddy: `X-Forwarded-Method`, `X-Forwarded-Uri`.
+    Forwarded,
+}
+
+/// What the edge is configured with.
+#[derive(Clone, Debug)]
+pub struct EdgeSettings {
+    /// What it shares with the control plane.
+    pub common: CommonSettings,
+    /// `ORIGIN_URL` without a slash at its end; `None` where the binding `ORIGIN` is the origin.
+    pub origin_url: Option<String>,
+    /// `ORIGIN_TIMEOUT_S`: how long the origin may take to begin its answer; 60 s as shipped.
+    pub origin_timeout_s: u32,
+    /// `CLIENT_ADDRESS`.
+    pub client_address: ClientAddress,
+    /// `FORWARD_AUTH`; `None`: both endpoints are off.
+    pub forward_auth: Option<ForwardAuth>,
+    /// `PROXY_SECRETS`.
+    pub proxy_secrets: ProxySecrets,
+}
+
+/// The secrets that proxies introduce themselves with. `Debug` prints none.
+#[derive(Clone, Default)]
+pub struct ProxySecrets(Vec<String>);
+
+impl ProxySecrets {
+    /// Whether `sent` is one of them; compared by SHA-256, so the time taken tells nothing.
+    pub fn contains(&self, sent: &str) -> bool {
+        let sent = keyward_shared::digest::Digest::of(sent.as_bytes());
+        self.0.iter().any(|secret| keyward_shared::digest::Digest::of(secret.as_bytes()) == sent)
+    }
+}
+
+impl core::fmt::Debug for ProxySecrets {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "ProxySecrets({} redacted)", self.0.len())
+    }
+}
+
+impl EdgeSettings {
+    /// Reads and checks the settings. `has_origin_binding`: whether the service binding `ORIGIN` is there.
+    pub fn read(variables: &impl Variables, has_origin_binding: bool) -> Result<Self, SettingsError> {
+        let origin = variables.or("ORIGIN_URL", "");
+        let origin_url = match origin.trim().trim_end_matches('/') {
+            "" if has_origin_binding => None,
+            "" => return Err(SettingsError::new("ORIGIN_URL", "is not set, and there is no service binding ORIGIN")),
+            url if is_http_url(url) => Some(url.to_owned()),
+            _ => return Err(SettingsError::new("ORIGIN_URL", "must be http:// or https:// with a host and without query or fragment")),
+        };
+        let origin_timeout_s = match variables.or("ORIGIN_TIMEOUT_S", "60").trim().parse() {
+            Ok(seconds @ 1..=600) => seconds,
+            _ => return Err(SettingsError::new("ORIGIN_TIMEOUT_S", "must be a whole number from 1 to 600")),
+        };
+        let client_address = match variables.or("CLIENT_ADDRESS", "cloudflare").trim() {
+            "cloudflare" => ClientAddress::Cloudflare,
+            "peer" => ClientAddress::Peer,
+            "proxy" => ClientAddress::Proxy,
+            _ => return Err(SettingsError::new("CLIENT_ADDRESS", "must be cloudflare, peer or proxy")),
+        };
+        let forward_auth = match variables.or("FORWARD_AUTH", "").trim() {
+            "" => None,
+            "original" => Some(ForwardAuth::Original),
+            "forwarded" => Some(ForwardAuth::Forwarded),
+            _ => return Err(SettingsError::new("FORWARD_AUTH", "must be empty, original or forwarded")),
+        };
+        let secrets: Vec<_> = variables.or("PROXY_SECRETS", "").split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
+        if secrets.iter().any(|secret| secret.len() < 16) {
+            return Err(SettingsError::new("PROXY_SECRETS", "must be at least 16 characters each"));
+        }
+        let common = CommonSettings::read(variables)?;
+        Ok(Self { common, origin_url, origin_timeout_s, client_address, forward_auth, proxy_secrets: ProxySecrets(secrets) })
+    }
+}
+
+fn is_http_url(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
+    !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\\\"<>".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(changed: &[(&str, &str)]) -> Result<EdgeSettings, SettingsError> {
+        let hex = "ab".repeat(32);
+        let base = [("OPERATOR_COMPANY", "demo"), ("TAG_SECRETS", &hex), ("RECORD_SECRETS", &hex), ("ORIGIN_URL", "http://127.0.0.1:9/base/")];
+        let find = |name: &str| changed.iter().chain(&base).find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        EdgeSettings::read(&find, false)
+    }
+
+    #[test]
+    fn the_origin_has_no_slash_at_its_end() {
+        assert_eq!(read(&[]).unwrap().origin_url.as_deref(), Some("http://127.0.0.1:9/base"));
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        for (name, value) in [
+            ("ORIGIN_URL", ""),
+            ("ORIGIN_URL", "ftp://x"),
+            ("ORIGIN_URL", "http://"),
+            ("ORIGIN_URL", "http://x/?a"),
+            ("ORIGIN_TIMEOUT_S", "0"),
+            ("CLIENT_ADDRESS", "anyone"),
+            ("FORWARD_AUTH", "yes"),
+            ("PROXY_SECRETS", "short"),
+            ("TAG_SECRETS", ""),
+        ] {
+            assert_eq!(read(&[(name, value)]).unwrap_err().name, name, "{value}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_known_by_their_secret_which_is_not_printed() {
+        let secrets = read(&[("PROXY_SECRETS", "0123456789abcdef, fedcba9876543210")]).unwrap().proxy_secrets;
+        assert!(secrets.contains("fedcba9876543210") && !secrets.contains("") && !secrets.contains("0123456789abcde"));
+        assert_eq!(format!("{secrets:?}"), "ProxySecrets(2 redacted)");
+    }
+}

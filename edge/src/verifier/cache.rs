@@ -1,0 +1,130 @@
+//! The records that the isolate holds: bounded, least recently used first out. A digest is random already,
+//! so its first bytes are its hash.
+
+use core::{
+    cell::Cell,
+    hash::{BuildHasher, Hasher},
+    num::NonZeroUsize,
+};
+use std::rc::Rc;
+
+use keyward_shared::{digest::Digest, feed::Subject, record::Record, time::Millis, timing::Timing};
+use lru::LruCache;
+
+/// The most records held; about 1 KB each.
+const MAX_RECORDS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+/// The most absences remembered.
+const MAX_ABSENT: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+
+/// How a held record stands against the latest feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// No feed contradicts it, and this is the latest time at which it is known to be true.
+    KnownTrue(Millis),
+    /// A feed lists a later change of one of its subjects.
+    Contradicted,
+}
+
+/// A record with what the isolate has found out about it.
+#[derive(Debug)]
+pub struct Held {
+    /// The record.
+    pub record: Record,
+    /// Numbers the identity, so that prepared headers can be kept outside. Another record of the same key
+    /// with the same owner keeps it.
+    pub identity: u32,
+    pub(super) subjects: [Subject; 4],
+    pub(super) standing: Cell<Standing>,
+    /// The generation of the feed that `standing` was judged by.
+    pub(super) judged_by: Cell<u32>,
+}
+
+/// Takes the digest's first bytes for a hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FirstBytes(u64);
+
+impl BuildHasher for FirstBytes {
+    type Hasher = Self;
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl Hasher for FirstBytes {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+    fn write_usize(&mut self, _length: usize) {} // the length prefix of an array of fixed length
+}
+
+/// The isolate's records and confirmed absences.
+#[derive(Debug)]
+pub(super) struct Records {
+    held: LruCache<Digest, Rc<Held>, FirstBytes>,
+    absent: LruCache<Digest, Millis, FirstBytes>,
+    identities: u32,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            held: LruCache::with_hasher(MAX_RECORDS, FirstBytes(0)),
+            absent: LruCache::with_hasher(MAX_ABSENT, FirstBytes(0)),
+            identities: 0,
+        }
+    }
+}
+
+impl Records {
+    pub(super) fn get(&mut self, digest: &Digest) -> Option<Rc<Held>> {
+        self.held.get(digest).map(Rc::clone)
+    }
+
+    /// Keeps `record`, unless the isolate already knows better: a lagging store must not bring back an older
+    /// state, nor one that a feed has contradicted.
+    pub(super) fn insert(&mut self, digest: Digest, record: Record) {
+        let held = self.held.get(&digest);
+        let standing = match held {
+            Some(held) if held.record.rev > record.rev => return,
+            // The same state read again: what contradicted it still does, and what was known stays known.
+            Some(held) if held.record.rev == record.rev => match held.standing.get() {
+                Standing::Contradicted => return,
+                Standing::KnownTrue(at) => Standing::KnownTrue(at.max(record.as_of)),
+            },
+            Some(_) | None => Standing::KnownTrue(record.as_of),
+        };
+        let same = |held: &&Rc<Held>| {
+            let old = &held.record;
+            old.key_id == record.key_id && old.owner == record.owner && old.company == record.company
+        };
+        let identity = held.filter(same).map(|held| held.identity).unwrap_or_else(|| {
+            self.identities = self.identities.wrapping_add(1) & 0x00ff_ffff;
+            self.identities
+        });
+        self.absent.pop(&digest);
+        let held = Held {
+            subjects: record.subjects(),
+            standing: Cell::new(standing),
+            judged_by: Cell::new(0),
+            identity,
+            record,
+        };
+        self.held.put(digest, Rc::new(held));
+    }
+
+    /// The authority says that there is no key with this digest.
+    pub(super) fn confirm_absent(&mut self, digest: Digest, now: Millis) {
+        self.held.pop(&digest);
+        self.absent.put(digest, now);
+    }
+
+    /// Whether the authority said so within freshness.
+    pub(super) fn is_absent(&mut self, digest: &Digest, now: Millis, timing: &Timing) -> bool {
+        self.absent.get(digest).is_some_and(|at| now < at.plus(timing.freshness))
+    }
+}

@@ -1,0 +1,250 @@
+//! The verifier: a state machine that answers at once when it can and otherwise names the read that it
+//! needs. No I/O, no clock; the Worker, the tests and the simulator drive it the same way:
+//! `verify` → `Need(read)` → perform it → `provide` → `verify` again, with one [`Attempt`] per request.
+//!
+//! It trusts nothing that it reads: records, feeds and policies are opened by their MAC, judged by their
+//! stamps, and known true only as far as the feed says. Which credential a request carries and what a
+//! refusal looks like are others' business.
+
+mod cache;
+mod feeds;
+mod policy;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+
+use keyward_shared::{
+    digest::Digest,
+    key::ParsedKey,
+    messages::ResolveAnswer,
+    problem::Code,
+    record::Record,
+    settings::CommonSettings,
+    shard::Shard,
+    time::Millis,
+};
+
+pub use self::cache::Held;
+use self::{
+    cache::{Records, Standing},
+    feeds::Feeds,
+};
+pub use self::policy::PolicyStanding;
+
+/// A read that the verifier needs. Where and how it is performed is the driver's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The record of a digest in the replicated store.
+    Record(Shard, Digest),
+    /// A group's feed in the replicated store.
+    Feed(u16),
+    /// A group's feed from the Feed object.
+    FeedDirect(u16),
+    /// The truth about a digest from its shard's object.
+    Resolve(Shard, Digest),
+    /// The policy in the replicated store.
+    Policy,
+    /// The policy from the Registry object.
+    PolicyDirect,
+}
+
+/// What a read gave. Absence is knowledge; unavailability is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The stored text, or the object's answer.
+    Found(String),
+    /// The store says that there is nothing under the name.
+    Absent,
+    /// Error, timeout, overload.
+    Unavailable,
+}
+
+/// Either an answer, or the read without which there is none.
+#[derive(Debug)]
+pub enum Progress<T> {
+    /// The answer.
+    Done(T),
+    /// Perform this, `provide` the result, and ask again.
+    Need(Read),
+}
+
+/// What the verifier says about a key.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Known; whether it may pass is decided by its record.
+    Known(Rc<Held>),
+    /// `malformed_key` or `unknown_key`.
+    Refused(Code),
+    /// Nothing fresh enough to decide with.
+    Unavailable,
+}
+
+/// Which reads one request has already made: each is made at most once, so every request comes to an end.
+#[derive(Clone, Debug, Default)]
+pub struct Attempt {
+    made: Vec<Read>,
+    /// The authority said in this request that there is no such key.
+    confirmed_absent: bool,
+}
+
+impl Attempt {
+    fn needs(&self, read: Read) -> bool {
+        !self.made.contains(&read)
+    }
+}
+
+/// The knowledge of one isolate.
+#[derive(Debug)]
+pub struct Verifier {
+    settings: CommonSettings,
+    records: Records,
+    feeds: Feeds,
+    policy: policy::HeldPolicy,
+}
+
+impl Verifier {
+    /// A verifier that knows nothing yet.
+    pub fn new(settings: CommonSettings) -> Self {
+        let feeds = Feeds::new(settings.feed_groups);
+        Self { settings, records: Records::default(), feeds, policy: policy::HeldPolicy::default() }
+    }
+
+    /// The settings it works with.
+    pub fn settings(&self) -> &CommonSettings {
+        &self.settings
+    }
+
+    /// What is known about the key `text`, which came with a request at `now`.
+    pub fn verify(&mut self, text: &[u8], now: Millis, attempt: &mut Attempt) -> Progress<Verdict> {
+        let Ok(key) = ParsedKey::parse(text) else {
+            return Progress::Done(Verdict::Refused(Code::MalformedKey));
+        };
+        if !self.settings.prefixes.contains(key.prefix()) {
+            return Progress::Done(Verdict::Refused(Code::UnknownKey));
+        }
+        let (shard, digest) = (key.shard(), key.digest());
+        let group = shard.feed_group(self.settings.feed_groups);
+        if let Some(held) = self.records.get(&digest) {
+            if held.record.shard != shard {
+                return Progress::Done(Verdict::Refused(Code::UnknownKey));
+            }
+            return self.judge(held, group, digest, now, attempt);
+        }
+        if attempt.confirmed_absent || self.records.is_absent(&digest, now, &self.settings.timing) {
+            return Progress::Done(Verdict::Refused(Code::UnknownKey));
+        }
+        if !self.settings.tag_secrets.made(key.tag(), shard, &digest) {
+            return Progress::Done(Verdict::Refused(Code::UnknownKey));
+        }
+        self.first_of(&[Read::Record(shard, digest), Read::Resolve(shard, digest)], now, attempt)
+            .map_or(Progress::Done(Verdict::Unavailable), Progress::Need)
+    }
+
+    /// Whether a held record may be used now, and if not, what would help.
+    fn judge(&mut self, held: Rc<Held>, group: u16, digest: Digest, now: Millis, attempt: &Attempt) -> Progress<Verdict> {
+        let timing = self.settings.timing;
+        let shard = held.record.shard;
+        let standing = self.feeds.standing(&held, group);
+        let helpful: &[Read] = match standing {
+            Standing::KnownTrue(at) if now < at.plus(timing.freshness).minus(timing.skew) => return Progress::Done(Verdict::Known(held)),
+            Standing::Contradicted => &[Read::Record(shard, digest), Read::Resolve(shard, digest)],
+            Standing::KnownTrue(_) if self.feeds.is_fresh(group, now, &timing) => &[Read::Resolve(shard, digest)],
+            Standing::KnownTrue(_) => &[Read::Feed(group), Read::FeedDirect(group), Read::Resolve(shard, digest)],
+        };
+        if let Some(read) = self.first_of(helpful, now, attempt) {
+            return Progress::Need(read);
+        }
+        match standing {
+            Standing::KnownTrue(at) if now < at.plus(timing.bound).minus(timing.skew) => Progress::Done(Verdict::Known(held)),
+            Standing::KnownTrue(_) | Standing::Contradicted => Progress::Done(Verdict::Unavailable),
+        }
+    }
+
+    /// The first of `reads` that this request has not made and whose object is not known to be unreachable.
+    fn first_of(&self, reads: &[Read], now: Millis, attempt: &Attempt) -> Option<Read> {
+        reads.iter().copied().find(|read| attempt.needs(*read) && !self.feeds.backs_off(*read, now))
+    }
+
+    /// Takes in what a read gave. Whatever cannot be believed counts as unavailable.
+    pub fn provide(&mut self, read: Read, result: Lookup, now: Millis, attempt: &mut Attempt) {
+        attempt.made.push(read);
+        let timing = self.settings.timing;
+        let believed = match (read, result) {
+            (Read::Record(shard, digest), Lookup::Found(text)) => self.take_record(shard, digest, &text, now),
+            (Read::Resolve(shard, digest), Lookup::Found(text)) => match serde_json::from_str(&text) {
+                Ok(ResolveAnswer::Record(sealed)) => self.take_record(shard, digest, &sealed, now),
+                Ok(ResolveAnswer::Absent) => {
+                    self.records.confirm_absent(digest, now);
+                    attempt.confirmed_absent = true;
+                    true
+                }
+                Err(_) => false,
+            },
+            (Read::Feed(group) | Read::FeedDirect(group), Lookup::Found(text)) => {
+                self.feeds.take(&self.settings.record_secrets, group, &text, now, &timing)
+            }
+            (Read::Policy | Read::PolicyDirect, Lookup::Found(text)) => self.policy.take(&self.settings.record_secrets, &text, now, &timing),
+            (Read::Record(..) | Read::Feed(_) | Read::Policy, Lookup::Absent) => true,
+            (Read::Resolve(..) | Read::FeedDirect(_) | Read::PolicyDirect, Lookup::Absent) | (_, Lookup::Unavailable) => false,
+        };
+        // A stored feed that is too old answers nothing either: the next requests need not look again at once.
+        let helped = believed && !matches!(read, Read::Feed(group) if !self.feeds.is_fresh(group, now, &timing));
+        self.feeds.note(read, helped, now, &timing);
+    }
+
+    fn take_record(&mut self, shard: Shard, digest: Digest, text: &str, now: Millis) -> bool {
+        match Record::open(&self.settings.record_secrets, shard, &digest, text) {
+            Ok(record) if record.as_of <= now.plus(self.settings.timing.skew) => {
+                self.records.insert(digest, record);
+                true
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+
+    /// The policy as it may be used at `now`.
+    pub fn policy(&mut self, now: Millis, attempt: &Attempt) -> Progress<PolicyStanding> {
+        let timing = self.settings.timing;
+        let standing = self.policy.standing(self.feeds.latest(0));
+        let helpful: &[Read] = match standing {
+            Some(Standing::KnownTrue(at)) if now < at.plus(timing.freshness).minus(timing.skew) => {
+                return Progress::Done(PolicyStanding::Usable(self.policy.compiled()));
+            }
+            None | Some(Standing::Contradicted) => &[Read::Policy, Read::PolicyDirect],
+            Some(Standing::KnownTrue(_)) if self.feeds.is_fresh(0, now, &timing) => &[Read::PolicyDirect],
+            Some(Standing::KnownTrue(_)) => &[Read::Feed(0), Read::FeedDirect(0), Read::PolicyDirect],
+        };
+        if let Some(read) = self.first_of(helpful, now, attempt) {
+            return Progress::Need(read);
+        }
+        Progress::Done(match standing {
+            None => PolicyStanding::Unknown,
+            Some(Standing::KnownTrue(at)) if now < at.plus(timing.bound).minus(timing.skew) => PolicyStanding::Usable(self.policy.compiled()),
+            Some(_) => PolicyStanding::Outdated(self.policy.compiled()),
+        })
+    }
+
+    /// Whether the background poll is due; it is marked as begun. Call it when there is traffic.
+    pub fn take_poll(&mut self, now: Millis) -> Vec<u16> {
+        self.feeds.take_poll(now, &self.settings.timing)
+    }
+
+    /// When [`Verifier::take_poll`] has something to do.
+    pub fn next_poll(&self) -> Millis {
+        self.feeds.next_poll()
+    }
+
+    /// Whether a polled feed is so old that the Feed object should be asked, which wakes its publishing.
+    pub fn feed_wants_waking(&self, group: u16, now: Millis) -> bool {
+        let half = Millis(self.settings.timing.freshness.0 / 2);
+        self.feeds.age(group, now).is_none_or(|age| age > half)
+    }
+
+    /// How old the oldest feed in use is; `None` where none was read yet.
+    pub fn feed_age(&self, now: Millis) -> Option<Millis> {
+        self.feeds.oldest_age(now)
+    }
+}
