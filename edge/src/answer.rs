@@ -35,6 +35,11 @@ impl Answer {
         Self::problem_with(code, detail, None, request_id)
     }
 
+    /// 403 with the permission that was missing.
+    pub fn missing_permission(permission: &str, request_id: &str) -> Self {
+        Self::problem_with(Code::PermissionDenied, &format!("the permission {permission} is missing"), Some(permission), request_id)
+    }
+
     fn problem_with(code: Code, detail: &str, permission: Option<&str>, request_id: &str) -> Self {
         let detail = if detail.is_empty() { code.title() } else { detail };
         let mut headers = vec![("Content-Type", problem::MEDIA_TYPE.into())];

@@ -43,6 +43,13 @@ pub struct Question {
     pub ip: Option<IpAddr>,
 }
 
+impl Question {
+    /// Whether the caller with this credential may introspect.
+    pub fn about(caller: &str) -> Self {
+        Self { token: caller.into(), method: None, path: None, permission: Permission::new(PERMISSION).ok(), ip: None }
+    }
+}
+
 /// A request body: one question, or a list of them.
 pub struct Questions {
     /// In order.

@@ -19,4 +19,4 @@ pub mod verifier;
 pub mod headers;
 
 #[cfg(all(target_arch = "wasm32", feature = "workers"))]
-mod worker;
+pub mod worker;

@@ -1,0 +1,65 @@
+//! What goes on beside the requests, carried by `waitUntil`: polling the feed and reporting usage. Nothing
+//! here is the only carrier of something that must not be lost.
+
+use core::time::Duration;
+
+use keyward_shared::time::Millis;
+use wasm_bindgen::prelude::*;
+use worker::{Delay, Env};
+
+use super::{State, io, now, with_state};
+use crate::verifier::{Attempt, Read};
+
+/// The longest that a task waits for the next report to be due: the platform ends it after 30 s.
+const LONGEST_WAIT: Millis = Millis(25_000);
+
+/// Whether [`background`] has something to do.
+pub(super) fn is_due(state: &State, now: Millis) -> bool {
+    let report = state.usage.due().is_some() && now >= state.report_expected_until;
+    report || (now >= state.verifier.next_poll() && state.verifier.feed_age(now).is_some())
+}
+
+/// Polls the feeds in use and reports usage. The entry calls it when a decision says so.
+#[wasm_bindgen]
+pub async fn background(env: Env) {
+    poll(&env).await;
+    report(&env).await;
+}
+
+async fn poll(env: &Env) {
+    for group in with_state(|state| state.verifier.take_poll(now())).unwrap_or_default() {
+        provide(env, Read::Feed(group)).await;
+        if with_state(|state| state.verifier.feed_wants_waking(group, now())).unwrap_or(false) {
+            provide(env, Read::FeedDirect(group)).await;
+        }
+    }
+}
+
+async fn provide(env: &Env, read: Read) {
+    let result = io::perform(env, read, now().plus(io::BUDGET)).await;
+    with_state(|state| state.verifier.provide(read, result, now(), &mut Attempt::default()));
+}
+
+async fn report(env: &Env) {
+    let wait = with_state(|state| {
+        let due = state.usage.due()?;
+        let now = now();
+        if now < state.report_expected_until {
+            return None;
+        }
+        let wait = due.minus(now);
+        state.report_expected_until = now.plus(wait.min(LONGEST_WAIT)).plus(Millis(1_000));
+        (wait <= LONGEST_WAIT).then_some(wait)
+    });
+    let Some(Some(wait)) = wait else { return };
+    if wait > Millis(0) {
+        Delay::from(Duration::from_millis(wait.0)).await;
+    }
+    let interval = with_state(|state| state.settings.common.timing.usage_report).unwrap_or_default();
+    for (shard, usage) in with_state(|state| state.usage.take(now(), interval)).unwrap_or_default() {
+        if !io::report(env, shard, &usage).await {
+            with_state(|state| state.usage.put_back(shard, usage));
+        }
+    }
+    with_state(|state| state.report_expected_until = Millis(0));
+}

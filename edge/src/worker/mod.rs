@@ -1,0 +1,170 @@
+//! The Worker around the pure parts: what the JavaScript entry calls, and the one state of the isolate.
+//!
+//! The warm path crosses from JavaScript once, with integers: the entry writes method, path and credential
+//! into [`BUFFER`] and calls [`decide`]. Everything else goes through [`respond`], which may await.
+
+pub mod background;
+mod io;
+pub mod respond;
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+};
+
+use js_sys::{Date, Reflect};
+use keyward_shared::time::Millis;
+use serde_json::json;
+use wasm_bindgen::prelude::*;
+use worker::Env;
+
+use crate::{
+    gate::{self, Address, Outcome},
+    settings::{ClientAddress, EdgeSettings, ForwardAuth},
+    usage::Usage,
+    verifier::{Attempt, Held, Progress, Verifier},
+};
+
+/// Bytes that the entry may write; longer requests take the slow path.
+const BUFFER_LEN: usize = 16 * 1024;
+
+/// What the isolate knows and counts.
+struct State {
+    settings: EdgeSettings,
+    verifier: Verifier,
+    usage: Usage,
+    /// Until when a background task is expected to report usage; another is begun only after that.
+    report_expected_until: Millis,
+}
+
+thread_local! {
+    static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER_LEN].into_boxed_slice());
+    /// The key of the last decision, for [`last_identity`].
+    static LAST: RefCell<Option<Rc<Held>>> = const { RefCell::new(None) };
+}
+
+/// Runs `work` on the isolate's state; `None` before [`configure`] succeeded.
+fn with_state<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
+    STATE.with_borrow_mut(|state| state.as_mut().map(work))
+}
+
+fn now() -> Millis {
+    Millis::from_js(Date::now())
+}
+
+/// Reads the settings. Gives what the entry needs as JSON, or `{"error": …}` naming a bad setting.
+#[wasm_bindgen]
+pub fn configure(env: &Env) -> String {
+    let variable = |name: &str| Reflect::get(env, &name.into()).ok()?.as_string();
+    let has_origin = Reflect::get(env, &"ORIGIN".into()).is_ok_and(|origin| origin.is_object());
+    match EdgeSettings::read(&variable, has_origin) {
+        Ok(settings) => {
+            let config = json!({
+                "origin_url": settings.origin_url,
+                "origin_timeout_ms": settings.origin_timeout_s * 1000,
+                "client_address": match settings.client_address {
+                    ClientAddress::Cloudflare => "cloudflare",
+                    ClientAddress::Peer => "peer",
+                    ClientAddress::Proxy => "proxy",
+                },
+                "forward_auth": match settings.forward_auth {
+                    Some(ForwardAuth::Original) => "original",
+                    Some(ForwardAuth::Forwarded) => "forwarded",
+                    None => "",
+                },
+            });
+            let verifier = Verifier::new(settings.common.clone());
+            STATE.set(Some(State { settings, verifier, usage: Usage::default(), report_expected_until: Millis(0) }));
+            config.to_string()
+        }
+        Err(error) => {
+            json!({ "error": error.to_string() }).to_string()
+        }
+    }
+}
+
+/// The instance's memory, for the entry's view of [`buffer`].
+#[wasm_bindgen]
+pub fn memory() -> JsValue {
+    wasm_bindgen::memory()
+}
+
+/// Where the entry may write [`buffer_len`] bytes.
+#[wasm_bindgen]
+pub fn buffer() -> usize {
+    BUFFER.with_borrow(|buffer| buffer.as_ptr() as usize)
+}
+
+/// How many bytes the entry may write.
+#[wasm_bindgen]
+pub fn buffer_len() -> usize {
+    BUFFER_LEN
+}
+
+/// The answers of [`decide`], in its lowest three bits. Bit 3: background work is due. From bit 4 on: the
+/// number of the identity.
+mod code {
+    pub(super) const SLOW: u32 = 0;
+    pub(super) const PASS: u32 = 1;
+    pub(super) const NEED_ADDRESS: u32 = 2;
+    pub(super) const ANONYMOUS: u32 = 3;
+    pub(super) const BEARER: u32 = 4;
+    pub(super) const BACKGROUND: u32 = 8;
+    pub(super) const IDENTITY_SHIFT: u32 = 4;
+}
+
+/// Decides at once about the request in the first `length` bytes of the buffer: method, path, x-api-key,
+/// authorization and, where `asked_address`, the client's address, one per line. Refusals and whatever
+/// needs a read are `SLOW`.
+#[wasm_bindgen]
+pub fn decide(length: usize, asked_address: bool, now: f64) -> u32 {
+    BUFFER.with_borrow(|buffer| {
+        let Some(Ok(text)) = buffer.get(..length).map(core::str::from_utf8) else { return code::SLOW };
+        with_state(|state| decide_text(state, text, asked_address, Millis::from_js(now))).unwrap_or(code::SLOW)
+    })
+}
+
+fn decide_text(state: &mut State, text: &str, asked_address: bool, now: Millis) -> u32 {
+    let mut lines = text.split('\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (method, path, x_api_key, authorization) = (line(), line(), line(), line());
+    let mut facts = gate::facts(method, path, Some(x_api_key), Some(authorization));
+    if asked_address {
+        facts.address = Address::Asked(line().parse().ok());
+    }
+    let Progress::Done(outcome) = gate::evaluate(&mut state.verifier, &facts, now, &mut Attempt::default()) else {
+        return code::SLOW;
+    };
+    let answer = match outcome {
+        Outcome::Pass(held) => {
+            state.usage.count(&held.record, now, true);
+            let identity = held.identity;
+            LAST.set(Some(held));
+            code::PASS | (identity << code::IDENTITY_SHIFT)
+        }
+        Outcome::PassAnonymous => code::ANONYMOUS,
+        Outcome::PassBearer => code::BEARER,
+        Outcome::NeedAddress => return code::NEED_ADDRESS,
+        Outcome::Refuse(_) => return code::SLOW,
+    };
+    if background::is_due(state, now) { answer | code::BACKGROUND } else { answer }
+}
+
+/// The identity of the last decision that passed, as the entry keeps it: owner, company, key id, one per
+/// line. Call it right after [`decide`].
+#[wasm_bindgen]
+pub fn last_identity() -> String {
+    LAST.with_borrow(|last| last.as_deref().map(identity_lines).unwrap_or_default())
+}
+
+fn identity_lines(held: &Held) -> String {
+    let record = &held.record;
+    format!("{}\n{}\n{}", record.owner, record.company, record.key_id)
+}
+
+/// Whether `secret` is one that a proxy may introduce itself with.
+#[wasm_bindgen]
+pub fn is_proxy(secret: &str) -> bool {
+    with_state(|state| state.settings.proxy_secrets.contains(secret)).unwrap_or(false)
+}

@@ -1,0 +1,215 @@
+//! The slow path: whatever needs a read, every refusal, and Keyward's own endpoints under `/.keyward/`.
+
+use std::rc::Rc;
+
+use keyward_shared::{problem::Code, time::Millis};
+use serde_json::Value;
+use wasm_bindgen::{JsValue, prelude::*};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, Request, Response, ResponseInit};
+use worker::Env;
+
+use super::{identity_lines, io, now, with_state};
+use crate::{
+    answer::Answer,
+    credentials,
+    forward_auth,
+    gate::{self, Address, Facts, Outcome, Refused},
+    headers::{self, CredentialHeaders},
+    health,
+    introspect::{self, Finding},
+    settings::ForwardAuth,
+    verifier::{Attempt, Held, Progress, Read, Verifier},
+};
+
+/// The most bytes of an introspection request.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Answers a request. Gives a `Response`, or, where the entry is to forward it, a text: `anonymous`,
+/// `bearer`, or `pass` and the identity, one item per line. `path` is the path as it was sent, `address` the
+/// client's, where it is known.
+#[wasm_bindgen]
+pub async fn respond(request: Request, env: Env, request_id: String, path: String, address: Option<String>) -> Result<JsValue, JsValue> {
+    let answer = match path.strip_prefix("/.keyward/") {
+        Some("health") => health(&env, &request).await,
+        Some("introspect") => introspection(&env, &request, &request_id).await,
+        Some(other) => match other.strip_prefix("forward-auth/").and_then(forward_auth::family) {
+            Some(family) => proxy_question(&env, &request, family, &request_id).await,
+            None => Answer::problem(Code::NotFound, "there is no such endpoint", &request_id),
+        },
+        None => {
+            let address = address.and_then(|text| text.parse().ok());
+            match gateway(&env, &request, &path, address).await {
+                Ok(text) => return Ok(text.into()),
+                Err(refused) => Answer::refusal(&refused, &request_id),
+            }
+        }
+    };
+    response(&answer, &request_id)
+}
+
+fn response(answer: &Answer, request_id: &str) -> Result<JsValue, JsValue> {
+    let headers = Headers::new()?;
+    headers.set("Cache-Control", "no-store")?;
+    headers.set("X-Request-Id", request_id)?;
+    for (name, value) in &answer.headers {
+        headers.set(name, value)?;
+    }
+    let init = ResponseInit::new();
+    init.set_status(answer.status);
+    init.set_headers(&headers);
+    let body = (!answer.body.is_empty()).then_some(answer.body.as_str());
+    Response::new_with_opt_str_and_init(body, &init).map(Into::into)
+}
+
+/// Runs `step` until it is done, performing the reads that it needs.
+async fn drive<T>(env: &Env, mut step: impl FnMut(&mut Verifier, Millis, &mut Attempt) -> Progress<T>) -> Option<T> {
+    let deadline = now().plus(io::BUDGET);
+    let mut attempt = Attempt::default();
+    loop {
+        let read: Read = match with_state(|state| step(&mut state.verifier, now(), &mut attempt))? {
+            Progress::Done(answer) => return Some(answer),
+            Progress::Need(read) => read,
+        };
+        let result = io::perform(env, read, deadline).await;
+        with_state(|state| state.verifier.provide(read, result, now(), &mut attempt));
+    }
+}
+
+/// Decides about one request and counts the use of its key.
+async fn decide(env: &Env, facts: &Facts<'_>) -> Result<Outcome, Refused> {
+    let unavailable = || Refused { code: Code::VerifierUnavailable, detail: String::new(), permission: None, held: None };
+    let outcome = drive(env, |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
+    if let Some((held, allowed)) = outcome.used() {
+        with_state(|state| state.usage.count(&held.record, now(), allowed));
+    }
+    match outcome {
+        Outcome::Refuse(refused) => Err(refused),
+        Outcome::NeedAddress => Err(unavailable()), // the address was asked for; cannot be
+        other => Ok(other),
+    }
+}
+
+async fn gateway(env: &Env, request: &Request, path: &str, address: Option<core::net::IpAddr>) -> Result<String, Refused> {
+    let sent = CredentialHeaders::read(&request.headers());
+    let method = request.method();
+    let preflight = (method == "OPTIONS" && headers::get(&request.headers(), "origin").is_some())
+        .then(|| headers::get(&request.headers(), "access-control-request-method"))
+        .flatten();
+    let facts = Facts {
+        method: &method,
+        path,
+        sent: credentials::extract(sent.x_api_key.as_deref(), sent.authorization.as_deref()),
+        preflight: preflight.as_deref(),
+        address: Address::Asked(address),
+    };
+    Ok(match decide(env, &facts).await? {
+        Outcome::Pass(held) => format!("pass\n{}\n{}", held.identity, identity_lines(&held)),
+        Outcome::PassBearer => "bearer".into(),
+        Outcome::PassAnonymous | Outcome::NeedAddress | Outcome::Refuse(_) => "anonymous".into(),
+    })
+}
+
+async fn proxy_question(env: &Env, request: &Request, family: ForwardAuth, request_id: &str) -> Answer {
+    if with_state(|state| state.settings.forward_auth) != Some(Some(family)) {
+        return Answer::problem(Code::NotFound, "this forward-auth family is not configured", request_id);
+    }
+    let header = |name: &str| headers::get(&request.headers(), name);
+    let (method_name, uri_name) = forward_auth::header_names(family);
+    let route = match forward_auth::route(header(method_name).as_deref(), header(uri_name).as_deref()) {
+        Ok(route) => route,
+        Err(detail) => return Answer::problem(Code::InvalidRequest, detail, request_id),
+    };
+    let trusted = header("x-keyward-proxy").is_some_and(|secret| super::is_proxy(&secret));
+    let address = if trusted { forward_auth::client_address(header("x-real-ip").as_deref(), header("x-forwarded-for").as_deref()) } else { None };
+    let sent = CredentialHeaders::read(&request.headers());
+    let mut facts = gate::facts(&route.method, &route.path, sent.x_api_key.as_deref(), sent.authorization.as_deref());
+    facts.address = Address::Asked(address);
+    match decide(env, &facts).await {
+        Ok(Outcome::Pass(held)) if trusted => Answer { status: 200, headers: identity_headers(&held), body: String::new() },
+        Ok(_) => Answer { status: 200, headers: Vec::new(), body: String::new() },
+        Err(refused) => Answer::refusal(&refused, request_id),
+    }
+}
+
+fn identity_headers(held: &Rc<Held>) -> Vec<(&'static str, String)> {
+    let record = &held.record;
+    vec![
+        ("X-Keyward-Owner", record.owner.to_string()),
+        ("X-Keyward-Company", record.company.to_string()),
+        ("X-Keyward-Key", record.key_id.to_string()),
+    ]
+}
+
+async fn introspection(env: &Env, request: &Request, request_id: &str) -> Answer {
+    if request.method() != "POST" {
+        let mut answer = Answer::problem(Code::MethodNotAllowed, "use POST", request_id);
+        answer.headers.push(("Allow", "POST".into()));
+        return answer;
+    }
+    let sent = CredentialHeaders::read(&request.headers());
+    if let Err(answer) = may_introspect(env, &sent, request_id).await {
+        return answer;
+    }
+    let Some(body) = text(request).await else {
+        return Answer::problem(Code::InvalidRequest, "the body cannot be read as text", request_id);
+    };
+    if body.len() > MAX_BODY {
+        return Answer::problem(Code::TooLarge, "at most 64 KiB", request_id);
+    }
+    let content_type = headers::get(&request.headers(), "content-type").unwrap_or_default();
+    let questions = match introspect::read(&content_type, &body) {
+        Ok(questions) => questions,
+        Err((code, detail)) => return Answer::problem(code, &detail, request_id),
+    };
+    let mut answers = Vec::with_capacity(questions.list.len());
+    for question in &questions.list {
+        let finding = drive(env, |verifier, now, attempt| introspect::judge(verifier, question, now, attempt)).await;
+        match finding {
+            None | Some(Finding::Unavailable) if !questions.many => return Answer::problem(Code::VerifierUnavailable, "", request_id),
+            finding => answers.push(introspect::answer(&finding.unwrap_or(Finding::Unavailable))),
+        }
+    }
+    let body = if questions.many { Value::Array(answers) } else { answers.pop().unwrap_or_default() };
+    Answer::json(200, body.to_string())
+}
+
+/// Whether the caller's own credential has the permission to ask.
+async fn may_introspect(env: &Env, sent: &CredentialHeaders, request_id: &str) -> Result<(), Answer> {
+    let problem = |code| Err(Answer::problem(code, "", request_id));
+    let caller = match credentials::extract(sent.x_api_key.as_deref(), sent.authorization.as_deref()) {
+        credentials::Sent::Nothing => return problem(Code::MissingCredentials),
+        credentials::Sent::Ambiguous => return problem(Code::AmbiguousCredentials),
+        credentials::Sent::One(text, _) => introspect::Question::about(text),
+    };
+    match drive(env, |verifier, now, attempt| introspect::judge(verifier, &caller, now, attempt)).await {
+        Some(Finding::Active(held)) => {
+            with_state(|state| state.usage.count(&held.record, now(), true));
+            Ok(())
+        }
+        Some(Finding::Inactive(Code::PermissionDenied)) => Err(Answer::missing_permission(introspect::PERMISSION, request_id)),
+        Some(Finding::Inactive(code)) => problem(code),
+        Some(Finding::Unavailable) | None => problem(Code::VerifierUnavailable),
+    }
+}
+
+async fn text(request: &Request) -> Option<String> {
+    JsFuture::from(request.text().ok()?).await.ok()?.as_string()
+}
+
+async fn health(env: &Env, request: &Request) -> Answer {
+    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+        return Answer { status: 405, headers: vec![("Allow", "GET, HEAD".into())], body: String::new() };
+    }
+    let timing = with_state(|state| state.settings.common.timing).unwrap_or_default();
+    // Without traffic nobody reads the feed: look before saying that it is old.
+    for read in [Read::Feed(0), Read::FeedDirect(0)] {
+        if with_state(|state| state.verifier.feed_wants_waking(0, now())).unwrap_or(false) {
+            let result = io::perform(env, read, now().plus(io::BUDGET)).await;
+            with_state(|state| state.verifier.provide(read, result, now(), &mut Attempt::default()));
+        }
+    }
+    let age = with_state(|state| state.verifier.feed_age(now())).flatten();
+    let (status, body) = health::report(age, false, &timing);
+    Answer::json(status, body)
+}
