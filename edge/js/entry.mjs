@@ -1,0 +1,165 @@
+// The edge Worker's entry: the warm path without an await, and the way to everything else.
+//
+// A request crosses into WebAssembly once, with integers: method, path and credential are written into a buffer there, `decide` answers with a
+// number, and what passes is forwarded with headers prepared per key. Refusals and whatever must be read go through the asynchronous `respond`.
+
+import * as bindings from "./edge.js";
+import module from "./edge_bg.wasm";
+import { clientAddress, forward } from "./gateway.mjs";
+import { Instance, logFailure } from "./recover.mjs";
+
+// The answers of `decide`: three bits, a flag, and the number of the identity. Pinned in edge/src/worker/mod.rs.
+const KIND = 7;
+const SLOW = 0;
+const PASS = 1;
+const NEED_ADDRESS = 2;
+const BEARER = 4;
+const BACKGROUND = 8;
+const IDENTITY_SHIFT = 4;
+
+/** The most identities whose headers are kept prepared. */
+const MAX_IDENTITIES = 10_000;
+
+const OWN = "/.keyward/";
+const FORWARD_AUTH = "/.keyward/forward-auth/";
+
+const instance = new Instance(bindings, module);
+const encoder = new TextEncoder();
+const identities = new Map();
+let generation = 0;
+let config = {};
+let buffer;
+
+export default {
+  fetch(request, env, context) {
+    const requestId = crypto.randomUUID();
+    try {
+      prepare(env);
+      if (config.error !== undefined) return unavailable(requestId);
+      const target = targetOf(request.url);
+      const mark = target.indexOf("?");
+      const path = mark < 0 ? target : target.slice(0, mark);
+      if (path.startsWith(OWN)) {
+        return warmForwardAuth(request, env, context, path, requestId) ?? slow(request, env, context, target, path, requestId);
+      }
+      return warmGateway(request, env, context, target, path, requestId) ?? slow(request, env, context, target, path, requestId);
+    } catch (error) {
+      logFailure("edge.fetch", instance.failed(error));
+      return unavailable(requestId);
+    }
+  },
+};
+
+/** Makes the instance, its settings and the view of its buffer usable; after a restart everything that points into it is made again. */
+function prepare(env) {
+  instance.ready();
+  if (generation !== instance.generation) {
+    generation = instance.generation;
+    identities.clear();
+    buffer = undefined;
+    config = JSON.parse(bindings.configure(env));
+    if (config.error !== undefined) console.error(JSON.stringify({ level: "error", event: "misconfigured", detail: config.error }));
+  }
+  if (buffer === undefined || buffer.byteLength === 0) {
+    buffer = new Uint8Array(bindings.memory().buffer, bindings.buffer(), bindings.buffer_len());
+  }
+}
+
+/** Path and query of a URL, exactly as they were sent. */
+function targetOf(url) {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  return start < 0 ? "/" : url.slice(start);
+}
+
+/** Asks `decide`; `SLOW` where the request does not fit. */
+function ask(method, path, headers, address) {
+  let text = method + "\n" + path + "\n" + (headers.get("x-api-key") ?? "") + "\n" + (headers.get("authorization") ?? "");
+  if (address !== undefined) text += "\n" + address;
+  const { read, written } = encoder.encodeInto(text, buffer);
+  return read < text.length ? SLOW : bindings.decide(written, address !== undefined, Date.now());
+}
+
+/** Owner, company and key id of an identity number; asked for once. */
+function identityOf(answer) {
+  const number = answer >>> IDENTITY_SHIFT;
+  let identity = identities.get(number);
+  if (identity === undefined) {
+    identity = bindings.last_identity().split("\n");
+    if (identities.size >= MAX_IDENTITIES) identities.clear();
+    identities.set(number, identity);
+  }
+  return identity;
+}
+
+function warmGateway(request, env, context, target, path, requestId) {
+  if (request.method === "OPTIONS") return undefined;
+  let answer = ask(request.method, path, request.headers);
+  if ((answer & KIND) === NEED_ADDRESS) {
+    answer = ask(request.method, path, request.headers, clientAddress(request, config, bindings.is_proxy) ?? "");
+  }
+  const kind = answer & KIND;
+  if (kind === SLOW || kind === NEED_ADDRESS) return undefined;
+  if (answer & BACKGROUND) context.waitUntil(background(env));
+  const identity = kind === PASS ? identityOf(answer) : undefined;
+  return forward({ request, target, env, config, identity, bearer: kind === BEARER, requestId, isProxy: bindings.is_proxy });
+}
+
+/** A proxy's question about a warm key. Whatever is unusual is `respond`'s. */
+function warmForwardAuth(request, env, context, path, requestId) {
+  if (config.forward_auth === "" || path !== FORWARD_AUTH + config.forward_auth) return undefined;
+  const { headers } = request;
+  const original = config.forward_auth === "original";
+  const method = headers.get(original ? "x-original-method" : "x-forwarded-method") ?? "";
+  const uri = headers.get(original ? "x-original-uri" : "x-forwarded-uri") ?? "";
+  if (method === "" || method.includes(",") || uri.includes(", ")) return undefined;
+  const end = uri.search(/[?#]/);
+  const answer = ask(method, end < 0 ? uri : uri.slice(0, end), headers);
+  if ((answer & KIND) !== PASS) return undefined;
+  if (answer & BACKGROUND) context.waitUntil(background(env));
+  const answered = { "cache-control": "no-store", "x-request-id": requestId };
+  const secret = headers.get("x-keyward-proxy");
+  if (secret !== null && bindings.is_proxy(secret)) {
+    const [owner, company, key] = identityOf(answer);
+    Object.assign(answered, { "x-keyward-owner": owner, "x-keyward-company": company, "x-keyward-key": key });
+  }
+  return new Response(null, { headers: answered });
+}
+
+/** Everything that must be read or refused. */
+async function slow(request, env, context, target, path, requestId) {
+  try {
+    const address = clientAddress(request, config, bindings.is_proxy);
+    const result = await instance.call(() => bindings.respond(request, env, requestId, path, address));
+    context.waitUntil(background(env));
+    if (typeof result !== "string") return result;
+    const [kind, , ...identity] = result.split("\n");
+    const passed = kind === "pass" ? identity : undefined;
+    return forward({ request, target, env, config, identity: passed, bearer: kind === "bearer", requestId, isProxy: bindings.is_proxy });
+  } catch (error) {
+    logFailure("edge.respond", error);
+    return unavailable(requestId);
+  }
+}
+
+/** Polls and reports; a failure costs freshness, never a request. */
+async function background(env) {
+  try {
+    await instance.call(() => bindings.background(env));
+  } catch (error) {
+    logFailure("edge.background", error);
+  }
+}
+
+/** The answer when the verifier itself is lost: refused, and worth trying again. */
+function unavailable(requestId) {
+  const problem = {
+    type: "urn:keyward:problem:verifier_unavailable",
+    title: "API keys cannot be verified right now",
+    status: 503,
+    code: "verifier_unavailable",
+    detail: "API keys cannot be verified right now",
+    request_id: requestId,
+  };
+  const headers = { "content-type": "application/problem+json", "cache-control": "no-store", "retry-after": "5", "x-request-id": requestId };
+  return new Response(JSON.stringify(problem), { status: 503, headers });
+}
