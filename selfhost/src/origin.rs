@@ -93,8 +93,7 @@ async fn answer(State(seen): State<Arc<Mutex<Seen>>>, request: Request<Body>) ->
         return refused;
     };
     let path = parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string);
-    let received =
-        Received { method: parts.method.to_string(), path, headers, body: String::from_utf8_lossy(&body).into_owned() };
+    let received = Received { method: parts.method.to_string(), path, headers, body: String::from_utf8_lossy(&body).into_owned() };
     let answer = serde_json::to_string(&received).unwrap_or_default(); // strings always serialize
     {
         let mut seen = lock(&seen);

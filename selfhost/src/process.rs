@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// How long a start may take; a cold disk is slow.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long a process may take to end by itself.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// A log longer than this is begun anew at the next start.
@@ -250,4 +250,43 @@ pub(crate) fn tail(path: &Path) -> String {
         Ok(lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n"))
     };
     read().unwrap_or_else(|error| format!("({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+    use crate::StateFolder;
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("1000").spawn().unwrap()
+    }
+
+    fn started(child: &Child) -> String {
+        start_time(i32::try_from(child.id()).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_process_left_by_a_crash_is_ended() {
+        let folder = StateFolder::temporary().unwrap();
+        let pid_file = folder.run().join("control.pid");
+        let mut child = sleeper();
+        fs::write(&pid_file, format!("{} {}\n", child.id(), started(&child))).unwrap();
+        assert!(end_leftover(&pid_file).await);
+        assert!(child.wait().unwrap().code().is_none(), "it was ended by a signal");
+        assert!(!pid_file.exists());
+    }
+
+    #[tokio::test]
+    async fn another_process_that_got_the_same_id_is_left_alone() {
+        let folder = StateFolder::temporary().unwrap();
+        let pid_file = folder.run().join("control.pid");
+        let mut child = sleeper();
+        fs::write(&pid_file, format!("{} 1\n", child.id())).unwrap();
+        assert!(!end_leftover(&pid_file).await);
+        assert!(child.try_wait().unwrap().is_none(), "it still runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

@@ -76,9 +76,9 @@ pub struct Options {
     pub installation: Installation,
     /// The folder that keeps the state; a temporary one where it is not given.
     pub state_dir: Option<PathBuf>,
-    /// The first edge's port; a free one where it is not given.
+    /// The first edge's port; a free one where it is not given, or 0.
     pub edge_port: Option<u16>,
-    /// The control plane's port; a free one where it is not given.
+    /// The control plane's port; a free one where it is not given, or 0.
     pub control_port: Option<u16>,
     /// The API behind the edge; the demo origin where it is not given.
     pub origin: Option<String>,
@@ -309,8 +309,8 @@ impl System {
     /// Waits until a process ends that nobody told to.
     pub async fn died(&mut self) -> ProcessError {
         loop {
-            let running = self.control.iter_mut().chain(self.edges.iter_mut().flatten());
-            if let Some(died) = running.filter_map(Process::died).next() {
+            let mut running = self.control.iter_mut().chain(self.edges.iter_mut().flatten());
+            if let Some(died) = running.find_map(Process::died) {
                 return died;
             }
             sleep(Duration::from_millis(200)).await;
@@ -320,7 +320,8 @@ impl System {
     /// The last lines of every process' log, for messages of tests.
     pub fn log_tails(&self) -> String {
         let names = std::iter::once("control".to_owned()).chain((0..self.edges.len()).map(edge_name));
-        names.map(|name| format!("--- {name}\n{}\n", crate::process::tail(&self.folder.log(&name)))).collect()
+        let tails = names.map(|name| format!("--- {name}\n{}", crate::process::tail(&self.folder.log(&name))));
+        tails.collect::<Vec<_>>().join("\n")
     }
 
     /// Ends everything in good order.
@@ -367,7 +368,8 @@ fn bootstrap(folder: &StateFolder, settings: &Settings) -> Result<(Bootstrap, Op
     Ok((bootstrap, Some(key.reveal().to_owned())))
 }
 
-async fn end_leftovers(folder: &StateFolder) {
+/// Ends processes of this folder that a crash of their starter left running.
+pub async fn end_leftovers(folder: &StateFolder) {
     let Ok(entries) = fs::read_dir(folder.run()) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.extension().is_some_and(|extension| extension == "pid") {
@@ -378,8 +380,8 @@ async fn end_leftovers(folder: &StateFolder) {
 
 fn port(wanted: Option<u16>) -> Result<u16, ListenError> {
     match wanted {
+        None | Some(0) => free_port(),
         Some(port) => check_free(port).map(|()| port),
-        None => free_port(),
     }
 }
 

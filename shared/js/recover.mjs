@@ -13,6 +13,7 @@ export class InstanceLost extends Error {
 }
 
 const CALL_LIMIT_MS = 60_000;
+const ALARM_LIMIT_MS = 600_000;
 
 /** What can end an instance: a trap, or a stack that ran out. Ordinary exceptions and rejected promises leave it whole. */
 const isTrap = (error) =>
@@ -46,7 +47,7 @@ export class Instance {
   }
 
   /** Calls into the instance. A plain result is returned as it is; a promise is settled even if the instance is lost meanwhile. */
-  call(work) {
+  call(work, limit = CALL_LIMIT_MS) {
     this.ready();
     let result;
     try {
@@ -54,7 +55,7 @@ export class Instance {
     } catch (error) {
       throw this.failed(error);
     }
-    return result instanceof Promise ? this.#guard(result) : result;
+    return result instanceof Promise ? this.#guard(result, limit) : result;
   }
 
   /** For a caller that calls exports directly: tells an exception from a lost instance, and gives back what to throw. */
@@ -63,16 +64,18 @@ export class Instance {
   }
 
   // The timer is a last resort. It also tells the runtime that the call is still awaited, which otherwise ends a request whose promise was
-  // lost with the instance before the rejection, which comes from another request, has arrived.
-  #guard(promise) {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new InstanceLost("the call did not end in time")), CALL_LIMIT_MS);
-      const settled = () => {
-        clearTimeout(timer);
-        this.#pending.delete(reject);
-      };
-      this.#pending.add(reject);
-      promise.then(resolve, (error) => reject(this.failed(error))).finally(settled);
+  // lost with the instance before the rejection, which comes from another request, has arrived. So it stays until the outcome is here.
+  #guard(promise, limit) {
+    let timer, abandon;
+    const outcome = new Promise((resolve, reject) => {
+      timer = setTimeout(() => reject(new InstanceLost("the call did not end in time")), limit);
+      abandon = reject;
+      this.#pending.add(abandon);
+      promise.then(resolve, (error) => reject(this.failed(error)));
+    });
+    return outcome.finally(() => {
+      clearTimeout(timer);
+      this.#pending.delete(abandon);
     });
   }
 
@@ -134,16 +137,16 @@ export function durableObject(instance, bindings, name) {
     }
 
     fetch(request) {
-      return this.#call("fetch", request);
+      return this.#call("fetch", request, CALL_LIMIT_MS);
     }
 
     alarm() {
-      return this.#call("alarm");
+      return this.#call("alarm", undefined, ALARM_LIMIT_MS);
     }
 
-    async #call(method, argument) {
+    async #call(method, argument, limit) {
       try {
-        return await instance.call(() => this.#object()[method](argument));
+        return await instance.call(() => this.#object()[method](argument), limit);
       } catch (error) {
         logFailure(`${name}.${method}`, error);
         if (error instanceof InstanceLost) this.#state.abort(`${name}: ${error.message}`);

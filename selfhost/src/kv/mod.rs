@@ -10,11 +10,11 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use axum::Router;
 use thiserror::Error;
 
+use self::{faults::Faults, store::Store};
 pub use self::{
     faults::{Counts, Effect, Fault, Operation},
     store::{Entry, StoreError},
 };
-use self::{faults::Faults, store::Store};
 use crate::listen::{ListenError, Served};
 
 /// Why the service does not start.

@@ -73,8 +73,7 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request<B
 async fn read(request: Request<Body>) -> Result<Asked, Refusal> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().trim_start_matches('/');
-    let query: BTreeMap<String, String> =
-        form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let query: BTreeMap<String, String> = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     match (parts.method, path) {
         (Method::GET, "") => list(&query),
         (Method::POST, "bulk/get") => bulk(&contents(body).await?),

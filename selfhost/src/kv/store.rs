@@ -1,4 +1,4 @@
-//! Values on disk, in one SQLite file. A write is on disk when it returns. Expired values are invisible at once and removed later.
+//! Values on disk, in one `SQLite` file. A write is on disk when it returns. Expired values are invisible at once and removed later.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,1 +1,20 @@
-//! .
+//! The harness of the end-to-end tests: the whole of Keyward started in the real runtime, and what one needs to use it from outside.
+//!
+//! [`world`] starts a system with a short bound and speaks to it as operator, company or program; [`http`] is what comes back; [`raw`]
+//! sends what no HTTP library would; [`waiting`] polls until something becomes true; [`browser`] drives a real browser.
+//!
+//! The tests are in `tests/`, one file per theme. Nothing here reaches into Keyward: what cannot be seen through HTTP, in the store or on
+//! disk is not tested here.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+pub mod browser;
+pub mod build;
+pub mod http;
+pub mod raw;
+pub mod waiting;
+pub mod world;
+
+pub use http::Answer;
+pub use waiting::{eventually, holds_until};
+pub use world::World;

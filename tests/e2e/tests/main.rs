@@ -1,0 +1,11 @@
+//! Keyward from outside, in the real runtime: one module per theme.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod asking;
+mod life;
+mod outage;
+mod page;
+mod refusals;
+mod rights;
+mod wrangler;
