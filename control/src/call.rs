@@ -10,9 +10,11 @@ use keyward_shared::{
     digest::Digest,
     feed::Change,
     ids::{CompanyId, KeyId, OwnerId},
+    link::SignInLink,
     network::Network,
     permission::PermissionSet,
     problem::{Code, FieldError, Problem},
+    shard::Shard,
     time::Millis,
 };
 use serde::{Deserialize, Serialize};
@@ -86,8 +88,11 @@ pub struct ApiCall {
     pub address: Option<IpAddr>,
     /// Who is calling.
     pub credential: Credential,
-    /// The company to act in: the caller's own, or the one that the operator named.
-    pub company: CompanyId,
+    /// The company to act in, where the request names one (`?company=`, or the path of `/v1/companies/{company}`);
+    /// `None`: the caller's own.
+    pub company: Option<CompanyId>,
+    /// The origin that the request was sent to (`https://control.example`), for links where no public URL is set.
+    pub origin: String,
 }
 
 /// An answer of the API.
@@ -99,6 +104,109 @@ pub struct ApiAnswer {
     pub headers: Vec<(String, String)>,
     /// `application/json`, or `application/problem+json` from status 400; empty: no body.
     pub body: String,
+}
+
+/// To a Shard or the Registry object, `POST`: [`ApiCall`], answered by [`ApiAnswer`].
+pub const API: &str = "/control/api";
+/// To a Shard object, `POST`: [`Authenticate`], answered by [`Caller`] (200) or a problem document.
+pub const AUTHENTICATE: &str = "/control/authenticate";
+/// To a Shard object, `POST`: [`Redeem`], answered by [`Redeemed`] (200) or a problem document.
+pub const REDEEM: &str = "/control/redeem";
+/// To a Shard object, `POST`: [`SignOut`], answered by 204.
+pub const SIGN_OUT: &str = "/control/sign-out";
+/// To a Shard object, `POST`: [`AuditNote`], answered by 204.
+pub const AUDIT: &str = "/control/audit";
+/// To a Feed object, `POST`: [`Announcement`], answered by [`Announced`].
+pub const ANNOUNCE: &str = "/control/announce";
+/// To the Registry object, `POST`: [`CompanyNotice`], answered by 204.
+pub const COMPANY: &str = "/control/company";
+
+/// Asks who a credential stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authenticate {
+    /// A key or a session.
+    pub credential: Credential,
+    /// The client's address, where it is known.
+    pub address: Option<IpAddr>,
+    /// Names the request in the problem document.
+    pub request_id: String,
+}
+
+/// Asks to sign somebody in with a link whose token the Worker has read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redeem {
+    /// What the token says.
+    pub link: SignInLink,
+    /// The client's address, where it is known.
+    pub address: Option<IpAddr>,
+    /// Names the request in the audit trail and the problem document.
+    pub request_id: String,
+}
+
+/// A session that was begun. `Debug` prints nothing of the token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redeemed {
+    /// The session's token, for the cookie.
+    pub token: String,
+    /// For how long it lasts.
+    pub max_age_s: u64,
+}
+
+impl core::fmt::Debug for Redeemed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Redeemed({} s, redacted)", self.max_age_s)
+    }
+}
+
+/// Asks to end a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignOut {
+    /// SHA-256 of the token.
+    pub digest: Digest,
+    /// The company that the token names.
+    pub company: CompanyId,
+    /// Names the request in the audit trail.
+    pub request_id: String,
+}
+
+/// Something that another object did for a caller whose trail is kept here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditNote {
+    /// Unique: the same note delivered twice is written once.
+    pub id: String,
+    /// Whose trail it belongs to.
+    pub company: CompanyId,
+    /// The person who did it.
+    pub actor: String,
+    /// The key that it was done with.
+    pub key: Option<KeyId>,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// What: `company.delete`, `policy.put`.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// `done`, or the code of the refusal.
+    pub outcome: String,
+    /// What there was before, without secrets.
+    pub before: serde_json::Value,
+    /// What there is now, without secrets.
+    pub after: serde_json::Value,
+    /// Names the request.
+    pub request_id: String,
+}
+
+/// Tells the Registry of a company that was made, changed or deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompanyNotice {
+    /// Which.
+    pub company: CompanyId,
+    /// Where its data lies.
+    pub shard: Shard,
+    /// Of the change; a notice with a lower one than a known one is old.
+    pub rev: u64,
+    /// The company as `GET /v1/companies/{company}` answers it; `None`: deleted.
+    pub object: Option<serde_json::Value>,
 }
 
 /// Asks the Feed object to tell every edge of changes. Answered by [`Announced`].

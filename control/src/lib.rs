@@ -1,13 +1,17 @@
 //! The control plane: who may do what to keys, owners and companies, and how each change reaches the edge.
 //!
 //! The state machines ([`shard`], [`registry`], [`feed`]) are pure: SQL behind one trait ([`sql`]), time and
-//! random bytes as arguments. [`page`] renders the administration page. Everything that knows the runtime
-//! stands under `worker/` and is compiled for wasm32 only.
+//! random bytes as arguments. [`front`] finds the object that answers a request, [`page`] renders the
+//! administration page. Everything that knows the runtime stands under `worker/` and is compiled for wasm32
+//! only.
 
 pub mod call;
 pub mod feed;
+pub mod front;
 pub mod page;
 pub mod registry;
+pub mod route;
+pub mod session;
 pub mod settings;
 pub mod shard;
 pub mod sql;

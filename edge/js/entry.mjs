@@ -61,7 +61,7 @@ function prepare(env) {
     if (config.error !== undefined) console.error(JSON.stringify({ level: "error", event: "misconfigured", detail: config.error }));
   }
   if (buffer === undefined || buffer.byteLength === 0) {
-    buffer = new Uint8Array(bindings.memory().buffer, bindings.buffer(), bindings.buffer_len());
+    buffer = new Uint8Array(bindings.linear_memory().buffer, bindings.buffer(), bindings.buffer_len());
   }
 }
 

@@ -42,7 +42,7 @@ export function clientAddress(request, config, isProxy) {
   const { headers } = request;
   switch (config.client_address) {
     case "peer":
-      return request.cf?.clientIp;
+      return withoutPort(request.cf?.clientIp);
     case "proxy": {
       const secret = headers.get("x-keyward-proxy");
       if (secret === null || !isProxy(secret)) return undefined;
@@ -51,6 +51,11 @@ export function clientAddress(request, config, isProxy) {
     default:
       return headers.get("cf-connecting-ip") ?? undefined;
   }
+}
+
+/** The address of `203.0.113.7:4711` or `[2001:db8::1]:4711`, as a plain runtime names its peers. */
+function withoutPort(peer) {
+  return /^\[(.+)\](?::\d+)?$/.exec(peer)?.[1] ?? /^([^:]+):\d+$/.exec(peer)?.[1] ?? peer;
 }
 
 /**

@@ -1,7 +1,6 @@
 //! What `GET /.keyward/health` says: how old the edge's knowledge is, and what that means.
 
 use keyward_shared::{time::Millis, timing::Timing};
-use serde_json::json;
 
 /// Status code and body, from the age of the oldest feed in use.
 pub fn report(feed_age: Option<Millis>, push: bool, timing: &Timing) -> (u16, String) {
@@ -10,16 +9,19 @@ pub fn report(feed_age: Option<Millis>, push: bool, timing: &Timing) -> (u16, St
         Some(age) if age <= timing.bound => "degraded",
         Some(_) | None => "unavailable",
     };
-    let seconds = |ms: Millis| if ms.0.is_multiple_of(1000) { json!(ms.0 / 1000) } else { json!(f64::from(u32::try_from(ms.0).unwrap_or(u32::MAX)) / 1000.0) };
-    let body = json!({
-        "status": status,
-        "feed_age_s": feed_age.map(Millis::as_secs),
-        "freshness_s": seconds(timing.freshness),
-        "bound_s": seconds(timing.bound),
-        "push": push,
-        "version": env!("CARGO_PKG_VERSION"),
-    });
-    (if status == "unavailable" { 503 } else { 200 }, body.to_string())
+    let feed_age = feed_age.map_or_else(|| "null".into(), |age| age.as_secs().to_string());
+    let (freshness, bound, version) = (seconds(timing.freshness), seconds(timing.bound), env!("CARGO_PKG_VERSION"));
+    // Numbers and fixed words only: nothing here needs escaping.
+    let body = format!(
+        r#"{{"bound_s":{bound},"feed_age_s":{feed_age},"freshness_s":{freshness},"push":{push},"status":"{status}","version":"{version}"}}"#
+    );
+    (if status == "unavailable" { 503 } else { 200 }, body)
+}
+
+/// `2`, `0.5`, `1.125`.
+fn seconds(time: Millis) -> String {
+    let (whole, rest) = (time.0 / 1000, time.0 % 1000);
+    if rest == 0 { whole.to_string() } else { format!("{whole}.{rest:03}").trim_end_matches('0').into() }
 }
 
 #[cfg(test)]
@@ -28,9 +30,19 @@ mod tests {
 
     #[test]
     fn health_follows_the_age_of_the_feed() {
-        for (age, status, code) in [(Some(60_000), "ok", 200), (Some(60_001), "degraded", 200), (Some(180_001), "unavailable", 503), (None, "unavailable", 503)] {
+        for (age, status, code) in
+            [(Some(60_000), "ok", 200), (Some(60_001), "degraded", 200), (Some(180_001), "unavailable", 503), (None, "unavailable", 503)]
+        {
             let (got, body) = report(age.map(Millis), false, &Timing::default());
+            assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok());
             assert!(got == code && body.contains(&format!("\"status\":\"{status}\"")), "{body}");
+        }
+    }
+
+    #[test]
+    fn times_have_the_decimals_that_they_need() {
+        for (ms, text) in [(2_000, "2"), (500, "0.5"), (1_125, "1.125"), (5_005, "5.005"), (60_010, "60.01")] {
+            assert_eq!(seconds(Millis(ms)), text);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use keyward_shared::{
     decide,
-    path,
+    json, path,
     permission::Permission,
     policy::Requirement,
     problem::Code,
@@ -14,7 +14,6 @@ use keyward_shared::{
     time::Millis,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::verifier::{Attempt, Held, PolicyStanding, Progress, Verdict, Verifier};
 
@@ -73,8 +72,8 @@ pub fn read(content_type: &str, body: &str) -> Result<Questions, (Code, String)>
         }
         "application/json" => {
             let many = body.trim_start().starts_with('[');
-            let list = if many { serde_json::from_str(body) } else { serde_json::from_str(body).map(|one| vec![one]) };
-            Questions { list: list.map_err(|e| invalid(describe(&e)))?, many }
+            let list = if many { json::from_str(body) } else { json::from_str(body).map(|one| vec![one]) };
+            Questions { list: list.map_err(|e| invalid(describe(e)))?, many }
         }
         _ => return Err((Code::UnsupportedMediaType, "send a form or JSON".into())),
     };
@@ -88,12 +87,11 @@ pub fn read(content_type: &str, body: &str) -> Result<Questions, (Code, String)>
 }
 
 /// What is wrong with a body, without quoting values: a token might be among them.
-fn describe(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.split_once('`') {
-        Some(("unknown field ", rest)) => format!("unknown field {}", rest.split('`').next().unwrap_or_default()),
-        Some(("missing field ", rest)) => format!("{} is missing", rest.split('`').next().unwrap_or_default()),
-        _ => format!("the body cannot be read, at line {} column {}", error.line(), error.column()),
+fn describe(error: json::Error) -> String {
+    match error.problem {
+        json::Problem::UnknownField(name) => format!("unknown field {name}"),
+        json::Problem::MissingField(name) => format!("{name} is missing"),
+        json::Problem::Syntax | json::Problem::Value => format!("the body cannot be read, at byte {}", error.at),
     }
 }
 
@@ -148,26 +146,31 @@ pub fn judge(verifier: &mut Verifier, question: &Question, now: Millis, attempt:
     })
 }
 
-/// The answer to one question.
-pub fn answer(finding: &Finding) -> Value {
-    match finding {
-        Finding::Active(held) => {
-            let record = &held.record;
-            json!({
-                "active": true,
-                "sub": record.owner,
-                "company": record.company,
-                "scope": record.permissions.to_scope(),
-                "permissions": record.permissions,
-                "key_id": record.key_id,
-                "iat": record.created_at.as_secs(),
-                "exp": record.expires_at.map(Millis::as_secs),
-                "metadata": record.metadata,
-            })
-        }
-        Finding::Inactive(code) => json!({ "active": false, "code": code.as_str() }),
-        Finding::Unavailable => json!({ "active": false, "code": Code::VerifierUnavailable.as_str() }),
-    }
+/// The answer to one question, as JSON.
+pub fn answer(finding: &Finding) -> String {
+    let code = match finding {
+        Finding::Active(held) => return active(&held.record),
+        Finding::Inactive(code) => *code,
+        Finding::Unavailable => Code::VerifierUnavailable,
+    };
+    format!(r#"{{"active":false,"code":"{}"}}"#, code.as_str())
+}
+
+fn active(record: &Record) -> String {
+    let permissions = record.permissions.iter().map(|permission| json::string(permission.as_str()));
+    let mut active = json::Object::default().raw("active", "true").text("company", record.company.as_str());
+    active = match record.expires_at {
+        Some(at) => active.number("exp", at.as_secs()),
+        None => active.raw("exp", "null"),
+    };
+    active
+        .number("iat", record.created_at.as_secs())
+        .text("key_id", record.key_id.as_str())
+        .raw("metadata", record.metadata.as_str())
+        .raw("permissions", &json::list(permissions))
+        .text("scope", &record.permissions.to_scope())
+        .text("sub", record.owner.as_str())
+        .end()
 }
 
 #[cfg(test)]
@@ -181,14 +184,21 @@ mod tests {
     #[test]
     fn a_form_and_json_are_read() {
         assert_eq!(read("application/x-www-form-urlencoded; charset=UTF-8", "token_type_hint=x&token=a%2Bb").unwrap().list[0].token, "a+b");
-        let many = read("application/json", r#"[{"token":"a"},{"token":"b","method":"GET","path":"/x","permission":"a.b","ip":"::1"}]"#).unwrap();
+        let many =
+            read("application/json", r#"[{"token":"a"},{"token":"b","method":"GET","path":"/x","permission":"a.b","ip":"::1"}]"#).unwrap();
         assert!(many.many && many.list.len() == 2);
     }
 
     #[test]
     fn what_is_wrong_is_said_without_the_token() {
         assert_eq!(error("text/plain", "x").0, Code::UnsupportedMediaType);
-        for body in [r#"{"token":"s3cret","x":1}"#, r#"{"token":"s3cret","ip":"s3cret"}"#, r#"{"token":"s3cret","method":"GET"}"#, "{\"s3cret", r#"["s3cret"]"#] {
+        for body in [
+            r#"{"token":"s3cret","x":1}"#,
+            r#"{"token":"s3cret","ip":"s3cret"}"#,
+            r#"{"token":"s3cret","method":"GET"}"#,
+            "{\"s3cret",
+            r#"["s3cret"]"#,
+        ] {
             let (code, detail) = error("application/json", body);
             assert_eq!(code, Code::InvalidRequest);
             assert!(!detail.contains("s3cret"), "{detail}");

@@ -103,7 +103,8 @@ mod tests {
 
     fn read(changed: &[(&str, &str)]) -> Result<EdgeSettings, SettingsError> {
         let hex = "ab".repeat(32);
-        let base = [("OPERATOR_COMPANY", "demo"), ("TAG_SECRETS", &hex), ("RECORD_SECRETS", &hex), ("ORIGIN_URL", "http://127.0.0.1:9/base/")];
+        let base =
+            [("OPERATOR_COMPANY", "demo"), ("TAG_SECRETS", &hex), ("RECORD_SECRETS", &hex), ("ORIGIN_URL", "http://127.0.0.1:9/base/")];
         let find = |name: &str| changed.iter().chain(&base).find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         EdgeSettings::read(&find, false)
     }

@@ -31,7 +31,8 @@ impl Usage {
                     return; // reports fail and memory is bounded: better to lose a count than the isolate
                 }
             }
-            let entry = KeyUsage { company: record.company.clone(), key_id: record.key_id.clone(), last_used_at: now, allowed: 0, refused: 0 };
+            let entry =
+                KeyUsage { company: record.company.clone(), key_id: record.key_id.clone(), last_used_at: now, allowed: 0, refused: 0 };
             self.pending.insert(record.key_id.clone(), (record.shard, entry));
         }
         if let Some((_, entry)) = self.pending.get_mut(&record.key_id) {
@@ -55,7 +56,8 @@ impl Usage {
             by_shard.entry(shard).or_default().push(entry);
         }
         let split = |(shard, entries): (Shard, Vec<KeyUsage>)| {
-            let chunks: Vec<_> = entries.chunks(UsageReport::MAX_ENTRIES).map(|part| (shard, UsageReport { entries: part.to_vec() })).collect();
+            let chunks: Vec<_> =
+                entries.chunks(UsageReport::MAX_ENTRIES).map(|part| (shard, UsageReport { entries: part.to_vec() })).collect();
             chunks
         };
         by_shard.into_iter().flat_map(split).collect()

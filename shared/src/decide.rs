@@ -72,13 +72,11 @@ pub fn authenticate(record: &Record, now: Millis) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
-
     use super::*;
     use crate::{
         ids::{CompanyId, KeyId, OwnerId},
         permission::PermissionSet,
-        record::VERSION,
+        record::{Metadata, VERSION},
     };
 
     fn record() -> Record {
@@ -96,7 +94,7 @@ mod tests {
             permissions: PermissionSet::parse(["orders.read"]).unwrap(),
             networks: vec![],
             rate_limit: None,
-            metadata: Map::new(),
+            metadata: Metadata::default(),
             rev: 1,
             as_of: Millis(0),
         }
@@ -126,7 +124,13 @@ mod tests {
     #[test]
     fn a_key_with_networks_passes_only_from_inside_them() {
         let office = Record { networks: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()], ..record() };
-        for (address, passes) in [(Some("10.1.2.3"), true), (Some("::ffff:10.1.2.3"), true), (Some("2001:db8::1"), true), (Some("11.0.0.1"), false), (None, false)] {
+        for (address, passes) in [
+            (Some("10.1.2.3"), true),
+            (Some("::ffff:10.1.2.3"), true),
+            (Some("2001:db8::1"), true),
+            (Some("11.0.0.1"), false),
+            (None, false),
+        ] {
             let address = address.map(|a| a.parse().unwrap());
             assert_eq!(decide(&office, Millis(5), address, None).is_ok(), passes, "{address:?}");
         }

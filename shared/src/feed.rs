@@ -2,6 +2,7 @@
 //! read every few seconds, it tells whether a long-lived record still holds.
 
 use core::fmt;
+use std::collections::BinaryHeap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -9,6 +10,7 @@ use thiserror::Error;
 
 use crate::{
     ids::{CompanyId, KeyId, OwnerId},
+    json,
     record::version_of,
     seal::{self, SealError},
     secret::SecretList,
@@ -133,7 +135,7 @@ pub enum FeedError {
     Seal(#[from] SealError),
     /// The MAC is right, the content is not what this version writes.
     #[error("a feed is not readable: {0}")]
-    Form(#[from] serde_json::Error),
+    Form(#[from] json::Error),
     /// Another version of the schema.
     #[error("a feed is of another version")]
     Version,
@@ -165,7 +167,7 @@ impl Feed {
         if version_of(body)? != VERSION {
             return Err(FeedError::Version);
         }
-        let mut feed: Self = serde_json::from_str(body)?;
+        let mut feed: Self = json::from_str(body)?;
         if feed.group != group {
             return Err(FeedError::Group);
         }
@@ -181,8 +183,18 @@ impl Feed {
 }
 
 fn sort(changes: &mut Vec<Change>) {
-    changes.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-    changes.dedup_by_key(|change| change.0);
+    if changes.is_sorted_by(|a, b| a.0 < b.0) {
+        return;
+    }
+    // Heap sort: the order that the writer left is nearly always right, and another sort would be much more WebAssembly.
+    *changes = BinaryHeap::from(core::mem::take(changes)).into_sorted_vec();
+    changes.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 = kept.1.max(later.1);
+        }
+        same
+    });
 }
 
 #[cfg(test)]

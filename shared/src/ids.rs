@@ -133,7 +133,8 @@ mod tests {
     fn a_key_id_is_made_of_random_bytes_and_parses_again() {
         let id = KeyId::from_random([0xff; 16]);
         assert_eq!(KeyId::new(id.as_str()), Ok(id));
-        for bad in ["key_", "key_0000000000000000000", "key_000000000000000000000", "kex_00000000000000000000", "key_0000000000000000000-"] {
+        for bad in ["key_", "key_0000000000000000000", "key_000000000000000000000", "kex_00000000000000000000", "key_0000000000000000000-"]
+        {
             assert_eq!(KeyId::new(bad), Err(IdError::KeyId), "{bad:?}");
         }
     }

@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use thiserror::Error;
 
 use crate::{base62, digest::Digest, ids::CompanyId, shard::Shard, tag::Tag};
@@ -230,7 +231,9 @@ impl fmt::Debug for ParsedKey<'_> {
 
 /// CRC-32 (ISO-HDLC, the one of zlib) of `covered` as six base62 characters.
 fn checksum(covered: &[u8]) -> [u8; SUM_LEN] {
-    base62::encode(u64::from(crc32fast::hash(covered)))
+    /// One kilobyte of table: keys are short, and the edge's WebAssembly is to stay small.
+    static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+    base62::encode(u64::from(CRC.checksum(covered)))
 }
 
 /// The prefixes of a deployment: the first mints, all are read.

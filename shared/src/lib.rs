@@ -13,6 +13,7 @@ pub mod decide;
 pub mod digest;
 pub mod feed;
 pub mod ids;
+pub mod json;
 pub mod key;
 pub mod link;
 pub mod messages;

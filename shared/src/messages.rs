@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     ids::{CompanyId, KeyId},
+    json::{self, Object},
     time::Millis,
 };
 
@@ -26,6 +27,13 @@ pub const REGISTRY_NAME: &str = "registry";
 pub struct ResolveRequest {
     /// The digest of the key that was sent.
     pub digest: Digest,
+}
+
+impl ResolveRequest {
+    /// As it is sent.
+    pub fn to_json(&self) -> String {
+        Object::default().text("digest", &self.digest.to_hex()).end()
+    }
 }
 
 /// The truth about one digest, now.
@@ -49,6 +57,20 @@ pub struct UsageReport {
 impl UsageReport {
     /// The most keys in one report.
     pub const MAX_ENTRIES: usize = 1_000;
+
+    /// As it is sent.
+    pub fn to_json(&self) -> String {
+        let entry = |usage: &KeyUsage| {
+            Object::default()
+                .text("company", usage.company.as_str())
+                .text("key_id", usage.key_id.as_str())
+                .number("last_used_at", usage.last_used_at.0)
+                .number("allowed", usage.allowed.into())
+                .number("refused", usage.refused.into())
+                .end()
+        };
+        Object::default().raw("entries", &json::list(self.entries.iter().map(entry))).end()
+    }
 }
 
 /// The use of one key since the last report of this isolate.
@@ -77,6 +99,7 @@ mod tests {
         let hex = "ab".repeat(32);
         let resolve = serde_json::to_string(&ResolveRequest { digest }).unwrap();
         assert_eq!(resolve, format!("{{\"digest\":\"{hex}\"}}"));
+        assert_eq!(ResolveRequest { digest }.to_json(), resolve);
         assert_eq!(serde_json::to_string(&ResolveAnswer::Absent).unwrap(), "\"absent\"");
         assert_eq!(serde_json::to_string(&ResolveAnswer::Record("1.x".into())).unwrap(), "{\"record\":\"1.x\"}");
         let usage = UsageReport {
@@ -88,6 +111,7 @@ mod tests {
                 refused: 1,
             }],
         };
+        assert_eq!(usage.to_json(), serde_json::to_string(&usage).unwrap());
         assert_eq!(
             serde_json::to_string(&usage).unwrap(),
             r#"{"entries":[{"company":"demo","key_id":"key_0123456789abcdefghij","last_used_at":5,"allowed":2,"refused":1}]}"#

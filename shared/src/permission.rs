@@ -5,6 +5,7 @@
 //! intersection a matter of pairs.
 
 use core::fmt;
+use std::collections::BinaryHeap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -106,12 +107,11 @@ pub struct PermissionSet(Vec<Permission>);
 
 impl PermissionSet {
     /// Sorts `permissions` and drops those that others cover.
-    pub fn new(mut permissions: Vec<Permission>) -> Result<Self, PermissionError> {
+    pub fn new(permissions: Vec<Permission>) -> Result<Self, PermissionError> {
         if permissions.len() > MAX_COUNT {
             return Err(PermissionError::Count);
         }
-        permissions.sort();
-        permissions.dedup();
+        let permissions = sorted(permissions);
         let needless = |p: &Permission| permissions.iter().any(|other| other != p && other.covers(p));
         Ok(Self(permissions.iter().filter(|p| !needless(p)).cloned().collect()))
     }
@@ -146,10 +146,7 @@ impl PermissionSet {
     pub fn intersection(&self, other: &Self) -> Self {
         let mine = self.0.iter().filter(|p| other.allows(p));
         let theirs = other.0.iter().filter(|p| self.allows(p));
-        let mut both: Vec<_> = mine.chain(theirs).cloned().collect();
-        both.sort();
-        both.dedup();
-        Self(both)
+        Self(sorted(mine.chain(theirs).cloned().collect()))
     }
 
     /// The set without `keyward.operator`: what it is worth outside the operator's company.
@@ -170,8 +167,22 @@ impl PermissionSet {
 
     /// The permissions separated by spaces, as OAuth's `scope` (RFC 6749 §3.3).
     pub fn to_scope(&self) -> String {
-        self.0.iter().map(Permission::as_str).collect::<Vec<_>>().join(" ")
+        let mut scope = String::new();
+        for permission in &self.0 {
+            if !scope.is_empty() {
+                scope.push(' ');
+            }
+            scope.push_str(permission.as_str());
+        }
+        scope
     }
+}
+
+/// In order, each once. Heap sort, because it is little WebAssembly.
+fn sorted(permissions: Vec<Permission>) -> Vec<Permission> {
+    let mut permissions = BinaryHeap::from(permissions).into_sorted_vec();
+    permissions.dedup();
+    permissions
 }
 
 impl TryFrom<Vec<Permission>> for PermissionSet {

@@ -1,13 +1,13 @@
 //! The route policy: which permission a route asks for, which routes are open, and what happens to the
 //! rest. One per deployment; the first rule that matches wins.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    path,
+    json, path,
     permission::Permission,
     problem::FieldError,
     record::version_of,
@@ -141,7 +141,7 @@ pub enum PolicyError {
     Seal(#[from] SealError),
     /// The MAC is right, the content is not what this version writes.
     #[error("a policy is not readable: {0}")]
-    Form(#[from] serde_json::Error),
+    Form(#[from] json::Error),
     /// Another version of the schema.
     #[error("a policy is of another version")]
     Version,
@@ -162,7 +162,7 @@ impl StoredPolicy {
         if version_of(body)? != VERSION {
             return Err(PolicyError::Version);
         }
-        let stored: Self = serde_json::from_str(body)?;
+        let stored: Self = json::from_str(body)?;
         if stored.policy.problems().is_empty() { Ok(stored) } else { Err(PolicyError::Rules) }
     }
 }
@@ -196,7 +196,7 @@ pub struct CompiledPolicy {
 
 #[derive(Clone, Debug)]
 struct CompiledRule {
-    methods: HashSet<Box<str>>,
+    methods: Vec<Box<str>>,
     segments: Vec<Box<str>>,
     open_ended: bool,
     permission: Option<Permission>,
@@ -263,8 +263,9 @@ impl CompiledRule {
     }
 
     fn matches(&self, method: &str, path: &str) -> bool {
-        let method = if method == "HEAD" && !self.methods.contains("HEAD") { "GET" } else { method };
-        if !self.methods.is_empty() && !self.methods.contains(method) {
+        let named = |method: &str| self.methods.iter().any(|named| &**named == method);
+        let method = if method == "HEAD" && !named("HEAD") { "GET" } else { method };
+        if !self.methods.is_empty() && !named(method) {
             return false;
         }
         let mut rest = segments(path);

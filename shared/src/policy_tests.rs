@@ -98,7 +98,8 @@ fn matching_agrees_with_looking_at_every_rule_in_order() {
 #[test]
 fn the_stored_form_is_the_golden_one_and_a_broken_policy_is_refused() {
     let secrets = SecretList::single([3; 32]);
-    let policy: Policy = serde_json::from_str(r#"{"default":"deny","rules":[{"methods":["GET"],"path":"/a/**","permission":"a.read"}]}"#).unwrap();
+    let policy: Policy =
+        serde_json::from_str(r#"{"default":"deny","rules":[{"methods":["GET"],"path":"/a/**","permission":"a.read"}]}"#).unwrap();
     let stored = StoredPolicy { v: VERSION, rev: 7, as_of: Millis(1_795_000_000_000), policy };
     let text = stored.seal(&secrets).unwrap();
     assert_eq!(text, include_str!("../golden/policy-v1.txt").trim_end());

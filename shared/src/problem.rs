@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::json::{self, Object};
+
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -115,27 +117,18 @@ impl Problem {
 
     /// The document, naming the request it answers.
     pub fn to_json(&self, request_id: &str) -> String {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            code: &'a str,
-            detail: &'a str,
-            request_id: &'a str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [FieldError],
+        let document = Object::default()
+            .text("type", &["urn:keyward:problem:", self.code.as_str()].concat())
+            .text("title", self.code.title())
+            .number("status", self.code.status().into())
+            .text("code", self.code.as_str())
+            .text("detail", &self.detail)
+            .text("request_id", request_id);
+        if self.errors.is_empty() {
+            return document.end();
         }
-        let document = Document {
-            r#type: format!("urn:keyward:problem:{}", self.code.as_str()),
-            title: self.code.title(),
-            status: self.code.status(),
-            code: self.code.as_str(),
-            detail: &self.detail,
-            request_id,
-            errors: &self.errors,
-        };
-        serde_json::to_string(&document).unwrap_or_default() // strings and numbers always serialize
+        let error = |error: &FieldError| Object::default().text("field", &error.field).text("detail", &error.detail).end();
+        document.raw("errors", &json::list(self.errors.iter().map(error))).end()
     }
 }
 

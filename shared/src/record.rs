@@ -1,14 +1,17 @@
 //! The record: what the edge needs to decide about one key, as it stands in the replicated store under
 //! the key's digest.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor, ser::Error as _};
+use serde_json::{Map, Value, value::RawValue};
 use thiserror::Error;
 
 use crate::{
     digest::Digest,
     feed::Subject,
     ids::{CompanyId, KeyId, OwnerId},
+    json,
     network::Network,
     permission::PermissionSet,
     seal::{self, SealError},
@@ -28,7 +31,7 @@ pub enum RecordError {
     Seal(#[from] SealError),
     /// The MAC is right, the content is not what this version writes.
     #[error("a record is not readable: {0}")]
-    Form(#[from] serde_json::Error),
+    Form(#[from] json::Error),
     /// Another version of the schema.
     #[error("a record is of another version")]
     Version,
@@ -79,12 +82,71 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<String>,
     /// What the maker of the key attached to it.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub metadata: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
     /// The shard's revision when the row was read.
     pub rev: u64,
     /// When the object read the row to write this, less the margin for clocks.
     pub as_of: Millis,
+}
+
+/// What the maker of a key attached to it: a JSON object, kept as its text, because nobody but its reader looks inside.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Metadata(Box<str>);
+
+impl Metadata {
+    /// The object's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether nothing is attached.
+    pub fn is_empty(&self) -> bool {
+        &*self.0 == "{}"
+    }
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        Self("{}".into())
+    }
+}
+
+impl From<&Map<String, Value>> for Metadata {
+    fn from(object: &Map<String, Value>) -> Self {
+        serde_json::to_string(object).map_or_else(|_| Self::default(), |text| Self(text.into())) // a map of values always serializes
+    }
+}
+
+impl Serialize for Metadata {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.as_str().into()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(json::RAW, RawObject)
+    }
+}
+
+/// Takes the text of an object from [`mod@json`].
+struct RawObject;
+
+impl Visitor<'_> for RawObject {
+    type Value = Metadata;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Metadata, E> {
+        if text.starts_with('{') { Ok(Metadata(text.into())) } else { Err(E::custom("no object")) }
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// The name of a key's record in the replicated store: `k:<shard><64 hex>`.
@@ -104,7 +166,7 @@ impl Record {
         if version_of(body)? != VERSION {
             return Err(RecordError::Version);
         }
-        let record: Self = serde_json::from_str(body)?;
+        let record: Self = json::from_str(body)?;
         if record.shard == shard { Ok(record) } else { Err(RecordError::Shard) }
     }
 
@@ -120,12 +182,12 @@ impl Record {
 }
 
 /// The `v` of a versioned JSON object, whatever else is in it.
-pub(crate) fn version_of(body: &str) -> Result<u32, serde_json::Error> {
+pub(crate) fn version_of(body: &str) -> Result<u32, json::Error> {
     #[derive(Deserialize)]
     struct Versioned {
         v: u32,
     }
-    serde_json::from_str::<Versioned>(body).map(|versioned| versioned.v)
+    json::from_str::<Versioned>(body).map(|versioned| versioned.v)
 }
 
 #[cfg(test)]
@@ -147,7 +209,7 @@ mod tests {
             permissions: PermissionSet::parse(["orders.*", "keyward.introspect"]).unwrap(),
             networks: vec!["10.0.0.0/8".parse().unwrap()],
             rate_limit: Some("gold".into()),
-            metadata: [("plan".to_owned(), Value::from("pro"))].into_iter().collect(),
+            metadata: Metadata::from(&Map::from_iter([("plan".to_owned(), Value::from("pro"))])),
             rev: 1_795_000_000_123,
             as_of: Millis(1_795_000_000_000),
         }
@@ -167,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_has_its_default_is_left_out() {
-        let plain = Record { networks: vec![], rate_limit: None, metadata: Map::new(), expires_at: None, ..record() };
+        let plain = Record { networks: vec![], rate_limit: None, metadata: Metadata::default(), expires_at: None, ..record() };
         let stored = plain.seal(&secrets(), &Digest::of(b"golden")).unwrap();
         assert_eq!(stored, include_str!("../golden/record-v1-plain.txt").trim_end());
         assert_eq!(Record::open(&secrets(), plain.shard, &Digest::of(b"golden"), &stored).unwrap(), plain);
@@ -178,7 +240,10 @@ mod tests {
         let digest = Digest::of(b"golden");
         let stored = record().seal(&secrets(), &digest).unwrap();
         assert!(matches!(Record::open(&secrets(), record().shard, &Digest::of(b"other"), &stored), Err(RecordError::Seal(SealError::Mac))));
-        assert!(matches!(Record::open(&SecretList::single([4; 32]), record().shard, &digest, &stored), Err(RecordError::Seal(SealError::Mac))));
+        assert!(matches!(
+            Record::open(&SecretList::single([4; 32]), record().shard, &digest, &stored),
+            Err(RecordError::Seal(SealError::Mac))
+        ));
 
         let newer = Record { v: 2, ..record() }.seal(&secrets(), &digest).unwrap();
         assert!(matches!(Record::open(&secrets(), record().shard, &digest, &newer), Err(RecordError::Version)));

@@ -83,7 +83,8 @@ impl CommonSettings {
         let company = variables.required("OPERATOR_COMPANY")?;
         let operator_company = CompanyId::new(&company).map_err(|e| SettingsError::new("OPERATOR_COMPANY", e))?;
         let tag_secrets = TagSecrets::parse(&variables.required("TAG_SECRETS")?).map_err(|e| SettingsError::new("TAG_SECRETS", e))?;
-        let record_secrets = SecretList::parse(&variables.required("RECORD_SECRETS")?).map_err(|e| SettingsError::new("RECORD_SECRETS", e))?;
+        let record_secrets =
+            SecretList::parse(&variables.required("RECORD_SECRETS")?).map_err(|e| SettingsError::new("RECORD_SECRETS", e))?;
         Ok(Self { prefixes, timing, feed_groups, operator_company, tag_secrets, record_secrets })
     }
 }

@@ -75,14 +75,22 @@ impl Timing {
         })
     }
 
-    /// Reads the two settings `FRESHNESS_S` and `REVOCATION_BOUND_S`: seconds, decimals allowed.
+    /// Reads the two settings `FRESHNESS_S` and `REVOCATION_BOUND_S`: seconds, up to three decimals allowed.
     pub fn parse(freshness_s: &str, bound_s: &str) -> Result<Self, TimingError> {
-        let millis = |text: &str| match text.trim().parse::<f64>() {
-            Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(Millis::from_js((seconds * 1000.0).round())),
-            _ => Err(TimingError::NotANumber),
-        };
+        let millis = |text: &str| millis(text.trim()).ok_or(TimingError::NotANumber);
         Self::new(millis(freshness_s)?, millis(bound_s)?)
     }
+}
+
+/// `12`, `0.5`, `1.125`: seconds with at most three decimals.
+fn millis(text: &str) -> Option<Millis> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || decimals.len() > 3 || whole.len() > 9 {
+        return None;
+    }
+    let thousandths = (0..3).fold(0, |sum, at| sum * 10 + decimals.as_bytes().get(at).map_or(0, |digit| u64::from(digit - b'0')));
+    Some(Millis(whole.parse::<u64>().ok()? * 1000 + thousandths))
 }
 
 impl Default for Timing {
@@ -111,6 +119,8 @@ mod tests {
         assert_eq!(Timing::parse("60", "180"), Ok(Timing::default()));
         let quick = Timing::parse("2", "6").unwrap();
         assert_eq!((quick.poll, quick.skew, quick.heartbeat), (Millis(333), Millis(166), Millis(500)));
+        let uneven = Timing::parse("1.25", "5.005").unwrap();
+        assert_eq!((uneven.freshness, uneven.bound), (Millis(1_250), Millis(5_005)));
         let slow = Timing::parse("60", "600").unwrap();
         assert_eq!((slow.poll, slow.skew), (Millis(10_000), Millis(5_000)));
     }
@@ -121,6 +131,10 @@ mod tests {
             ("x", "180", TimingError::NotANumber),
             ("-1", "180", TimingError::NotANumber),
             ("NaN", "180", TimingError::NotANumber),
+            ("1.", "180", TimingError::NotANumber),
+            (".5", "180", TimingError::NotANumber),
+            ("1.0005", "180", TimingError::NotANumber),
+            ("1e3", "180", TimingError::NotANumber),
             ("1", "4", TimingError::Bound),
             ("1", "90000", TimingError::Bound),
             ("0.5", "180", TimingError::Freshness),

@@ -8,13 +8,12 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     build,
-    command::{cargo, each_line},
-    paths, tools,
+    command::{cargo, each_line, in_root},
+    tools,
 };
 
 /// The crates with tests for browsers, and the features that those need.
-const BROWSER: [(&str, &[&str]); 2] = [("keyward-shared", &["--features", "mint"]), ("keyward-browser", &[])];
-const RUNNER_VARIABLE: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER";
+const BROWSER: [(&str, &[&str]); 3] = [("shared", &["--features", "mint"]), ("edge", &["--no-default-features"]), ("browser", &[])];
 
 /// The command line.
 #[derive(Args)]
@@ -94,12 +93,12 @@ fn perform(step: Step, tally: &mut Tally) -> Result<()> {
         Step::EndToEnd => count(cargo().args(["test", "--package", "keyward-e2e", "--no-fail-fast"]), tally),
         Step::Browser => {
             tools::wasm_target("wasm32-unknown-unknown")?;
-            let (runner, driver) = (tools::wasm_test_runner()?, tools::chromedriver()?);
-            for (package, features) in BROWSER {
-                let mut command = cargo();
-                command.args(["test", "--target", "wasm32-unknown-unknown", "--package", package, "--lib", "--tests"]).args(features);
-                command.env(RUNNER_VARIABLE, &runner).env("CHROMEDRIVER", &driver).env("WASM_BINDGEN_USE_BROWSER", "1");
-                command.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", paths::root().join("xtask/webdriver.json"));
+            let (wasm_pack, runner, driver) = (tools::wasm_pack()?, tools::wasm_test_runner()?, tools::chromedriver()?);
+            for (folder, features) in BROWSER {
+                let mut command = in_root(&wasm_pack);
+                command.args(["test", "--headless", "--chrome", "--chromedriver"]).arg(&driver).arg(folder).args(features);
+                // wasm-pack takes the runner of this version from the search path instead of fetching one.
+                command.env("PATH", tools::path_with(&runner)?);
                 count(&mut command, tally)?;
             }
             Ok(())

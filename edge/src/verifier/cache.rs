@@ -62,11 +62,30 @@ impl Hasher for FirstBytes {
     fn write_usize(&mut self, _length: usize) {} // the length prefix of an array of fixed length
 }
 
+/// One type for both caches: they are one piece of WebAssembly then.
+type Cache = LruCache<Digest, Entry, FirstBytes>;
+
+#[derive(Debug)]
+enum Entry {
+    Held(Rc<Held>),
+    /// Since when.
+    Absent(Millis),
+}
+
+impl Entry {
+    fn held(&self) -> Option<&Rc<Held>> {
+        match self {
+            Self::Held(held) => Some(held),
+            Self::Absent(_) => None,
+        }
+    }
+}
+
 /// The isolate's records and confirmed absences.
 #[derive(Debug)]
 pub(super) struct Records {
-    held: LruCache<Digest, Rc<Held>, FirstBytes>,
-    absent: LruCache<Digest, Millis, FirstBytes>,
+    held: Cache,
+    absent: Cache,
     identities: u32,
 }
 
@@ -82,13 +101,13 @@ impl Default for Records {
 
 impl Records {
     pub(super) fn get(&mut self, digest: &Digest) -> Option<Rc<Held>> {
-        self.held.get(digest).map(Rc::clone)
+        self.held.get(digest).and_then(Entry::held).map(Rc::clone)
     }
 
     /// Keeps `record`, unless the isolate already knows better: a lagging store must not bring back an older
     /// state, nor one that a feed has contradicted.
     pub(super) fn insert(&mut self, digest: Digest, record: Record) {
-        let held = self.held.get(&digest);
+        let held = self.held.get(&digest).and_then(Entry::held);
         let standing = match held {
             Some(held) if held.record.rev > record.rev => return,
             // The same state read again: what contradicted it still does, and what was known stays known.
@@ -107,24 +126,18 @@ impl Records {
             self.identities
         });
         self.absent.pop(&digest);
-        let held = Held {
-            subjects: record.subjects(),
-            standing: Cell::new(standing),
-            judged_by: Cell::new(0),
-            identity,
-            record,
-        };
-        self.held.put(digest, Rc::new(held));
+        let held = Held { subjects: record.subjects(), standing: Cell::new(standing), judged_by: Cell::new(0), identity, record };
+        self.held.put(digest, Entry::Held(Rc::new(held)));
     }
 
     /// The authority says that there is no key with this digest.
     pub(super) fn confirm_absent(&mut self, digest: Digest, now: Millis) {
         self.held.pop(&digest);
-        self.absent.put(digest, now);
+        self.absent.put(digest, Entry::Absent(now));
     }
 
     /// Whether the authority said so within freshness.
     pub(super) fn is_absent(&mut self, digest: &Digest, now: Millis, timing: &Timing) -> bool {
-        self.absent.get(digest).is_some_and(|at| now < at.plus(timing.freshness))
+        matches!(self.absent.get(digest), Some(Entry::Absent(at)) if now < at.plus(timing.freshness))
     }
 }

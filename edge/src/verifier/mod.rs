@@ -17,22 +17,16 @@ mod tests;
 use std::rc::Rc;
 
 use keyward_shared::{
-    digest::Digest,
-    key::ParsedKey,
-    messages::ResolveAnswer,
-    problem::Code,
-    record::Record,
-    settings::CommonSettings,
-    shard::Shard,
+    digest::Digest, json, key::ParsedKey, messages::ResolveAnswer, problem::Code, record::Record, settings::CommonSettings, shard::Shard,
     time::Millis,
 };
 
 pub use self::cache::Held;
+pub use self::policy::PolicyStanding;
 use self::{
     cache::{Records, Standing},
     feeds::Feeds,
 };
-pub use self::policy::PolicyStanding;
 
 /// A read that the verifier needs. Where and how it is performed is the driver's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +168,7 @@ impl Verifier {
         let timing = self.settings.timing;
         let believed = match (read, result) {
             (Read::Record(shard, digest), Lookup::Found(text)) => self.take_record(shard, digest, &text, now),
-            (Read::Resolve(shard, digest), Lookup::Found(text)) => match serde_json::from_str(&text) {
+            (Read::Resolve(shard, digest), Lookup::Found(text)) => match json::from_str(&text) {
                 Ok(ResolveAnswer::Record(sealed)) => self.take_record(shard, digest, &sealed, now),
                 Ok(ResolveAnswer::Absent) => {
                     self.records.confirm_absent(digest, now);
@@ -186,7 +180,9 @@ impl Verifier {
             (Read::Feed(group) | Read::FeedDirect(group), Lookup::Found(text)) => {
                 self.feeds.take(&self.settings.record_secrets, group, &text, now, &timing)
             }
-            (Read::Policy | Read::PolicyDirect, Lookup::Found(text)) => self.policy.take(&self.settings.record_secrets, &text, now, &timing),
+            (Read::Policy | Read::PolicyDirect, Lookup::Found(text)) => {
+                self.policy.take(&self.settings.record_secrets, &text, now, &timing)
+            }
             (Read::Record(..) | Read::Feed(_) | Read::Policy, Lookup::Absent) => true,
             (Read::Resolve(..) | Read::FeedDirect(_) | Read::PolicyDirect, Lookup::Absent) | (_, Lookup::Unavailable) => false,
         };
@@ -222,7 +218,9 @@ impl Verifier {
         }
         Progress::Done(match standing {
             None => PolicyStanding::Unknown,
-            Some(Standing::KnownTrue(at)) if now < at.plus(timing.bound).minus(timing.skew) => PolicyStanding::Usable(self.policy.compiled()),
+            Some(Standing::KnownTrue(at)) if now < at.plus(timing.bound).minus(timing.skew) => {
+                PolicyStanding::Usable(self.policy.compiled())
+            }
             Some(_) => PolicyStanding::Outdated(self.policy.compiled()),
         })
     }

@@ -71,7 +71,7 @@ pub fn record() -> Record {
         permissions: PermissionSet::parse(["orders.read"]).unwrap(),
         networks: vec![],
         rate_limit: None,
-        metadata: serde_json::Map::new(),
+        metadata: keyward_shared::record::Metadata::default(),
         rev: 100,
         as_of: Millis(1_000_000),
     }

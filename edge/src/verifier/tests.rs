@@ -90,7 +90,13 @@ fn what_is_not_a_key_or_not_the_issuers_is_refused_without_a_read() {
     };
     let tag_at = good.len() - 13;
     let wrong_tag = sum(&format!("{}0000000{}", &good[..tag_at], &good[tag_at + 7..]));
-    for (sent, code) in [("", "malformed_key"), ("x", "malformed_key"), (&good[1..], "malformed_key"), (&sum(&other), "unknown_key"), (&wrong_tag, "unknown_key")] {
+    for (sent, code) in [
+        ("", "malformed_key"),
+        ("x", "malformed_key"),
+        (&good[1..], "malformed_key"),
+        (&sum(&other), "unknown_key"),
+        (&wrong_tag, "unknown_key"),
+    ] {
         assert_eq!(verify(&mut verifier(), sent, T, &World::default()), (vec![], code.to_owned()), "{sent}");
     }
 }
@@ -122,7 +128,12 @@ fn an_old_record_is_known_true_by_a_fresh_feed_that_lists_no_change() {
 fn a_feed_that_is_not_complete_since_the_record_does_not_make_it_true() {
     let now = T + 3_600_000;
     let current = Record { as_of: Millis(now), ..record() };
-    let world = World { record: stored(1, &record()), feed: found(feed(now, T + 1, &[])), resolve: found(resolved(&current, &key(1).1)), ..World::default() };
+    let world = World {
+        record: stored(1, &record()),
+        feed: found(feed(now, T + 1, &[])),
+        resolve: found(resolved(&current, &key(1).1)),
+        ..World::default()
+    };
     assert_eq!(verify(&mut verifier(), &key(1).0, now, &world), (vec!["record", "feed", "resolve"], "Active".into()));
 }
 
@@ -197,7 +208,12 @@ fn absence_is_confirmed_by_the_authority_and_remembered_for_freshness() {
 fn a_deleted_key_is_unknown_although_the_store_still_has_its_record() {
     let now = T + 100_000;
     let key_subject = record().subjects()[0];
-    let world = World { record: stored(1, &record()), feed: found(feed(now, 0, &[Change(key_subject, 101)])), resolve: absent(), ..World::default() };
+    let world = World {
+        record: stored(1, &record()),
+        feed: found(feed(now, 0, &[Change(key_subject, 101)])),
+        resolve: absent(),
+        ..World::default()
+    };
     assert_eq!(verify(&mut verifier(), &key(1).0, now, &world), (vec!["record", "feed", "resolve"], "unknown_key".into()));
 }
 
@@ -258,7 +274,15 @@ fn the_poll_is_due_every_ten_seconds_for_the_groups_in_use() {
 }
 
 /// What becomes of a request with this method, path and x-api-key.
-fn pass(verifier: &mut Verifier, method: &str, path: &str, x_api_key: Option<&str>, authorization: Option<&str>, now: u64, world: &World) -> String {
+fn pass(
+    verifier: &mut Verifier,
+    method: &str,
+    path: &str,
+    x_api_key: Option<&str>,
+    authorization: Option<&str>,
+    now: u64,
+    world: &World,
+) -> String {
     let mut attempt = Attempt::default();
     let facts = gate::facts(method, path, x_api_key, authorization);
     loop {

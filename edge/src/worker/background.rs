@@ -1,11 +1,8 @@
 //! What goes on beside the requests, carried by `waitUntil`: polling the feed and reporting usage. Nothing
 //! here is the only carrier of something that must not be lost.
 
-use core::time::Duration;
-
 use keyward_shared::time::Millis;
 use wasm_bindgen::prelude::*;
-use worker::{Delay, Env};
 
 use super::{State, io, now, with_state};
 use crate::verifier::{Attempt, Read};
@@ -21,12 +18,12 @@ pub(super) fn is_due(state: &State, now: Millis) -> bool {
 
 /// Polls the feeds in use and reports usage. The entry calls it when a decision says so.
 #[wasm_bindgen]
-pub async fn background(env: Env) {
+pub async fn background(env: JsValue) {
     poll(&env).await;
     report(&env).await;
 }
 
-async fn poll(env: &Env) {
+async fn poll(env: &JsValue) {
     for group in with_state(|state| state.verifier.take_poll(now())).unwrap_or_default() {
         provide(env, Read::Feed(group)).await;
         if with_state(|state| state.verifier.feed_wants_waking(group, now())).unwrap_or(false) {
@@ -35,12 +32,12 @@ async fn poll(env: &Env) {
     }
 }
 
-async fn provide(env: &Env, read: Read) {
+async fn provide(env: &JsValue, read: Read) {
     let result = io::perform(env, read, now().plus(io::BUDGET)).await;
     with_state(|state| state.verifier.provide(read, result, now(), &mut Attempt::default()));
 }
 
-async fn report(env: &Env) {
+async fn report(env: &JsValue) {
     let wait = with_state(|state| {
         let due = state.usage.due()?;
         let now = now();
@@ -53,7 +50,7 @@ async fn report(env: &Env) {
     });
     let Some(Some(wait)) = wait else { return };
     if wait > Millis(0) {
-        Delay::from(Duration::from_millis(wait.0)).await;
+        io::sleep(wait).await;
     }
     let interval = with_state(|state| state.settings.common.timing.usage_report).unwrap_or_default();
     for (shard, usage) in with_state(|state| state.usage.take(now(), interval)).unwrap_or_default() {

@@ -1,9 +1,7 @@
 //! Performs the verifier's reads: the replicated store, and the objects when the store cannot answer. A
 //! failure of any kind is `Unavailable`, never absence; no read outlives the request's budget.
 
-use core::time::Duration;
-
-use futures_util::future::{Either, select};
+use js_sys::Promise;
 use keyward_shared::{
     feed,
     messages::{self, ResolveRequest, UsageReport},
@@ -11,9 +9,8 @@ use keyward_shared::{
     shard::Shard,
     time::Millis,
 };
-use serde::Serialize;
-use wasm_bindgen::JsValue;
-use worker::{Delay, Env, Method, Request, RequestInit, Response, Stub};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 use crate::verifier::{Lookup, Read};
 
@@ -21,68 +18,59 @@ use crate::verifier::{Lookup, Read};
 pub(super) const BUDGET: Millis = Millis(2_000);
 
 /// For how long a location may keep a record that it read from the store.
-const RECORD_CACHE_S: u64 = 300;
+const RECORD_CACHE_S: u32 = 300;
 /// The same for the feed and the policy, which must not grow old: the least that the store allows.
-const FEED_CACHE_S: u64 = 30;
+const FEED_CACHE_S: u32 = 30;
+/// How long a report of usage may take.
+const REPORT_LIMIT: Millis = Millis(5_000);
+
+#[wasm_bindgen(module = "/src/worker/io.mjs")]
+extern "C" {
+    fn stored(env: &JsValue, name: &str, cache_s: u32, limit_ms: u32) -> Promise;
+    fn ask(env: &JsValue, binding: &str, name: &str, path: &str, body: Option<String>, limit_ms: u32) -> Promise;
+    fn pause(ms: u32) -> Promise;
+}
 
 /// Performs `read`, giving up at `deadline`.
-pub(super) async fn perform(env: &Env, read: Read, deadline: Millis) -> Lookup {
-    let left = deadline.minus(super::now());
-    if left == Millis(0) {
+pub(super) async fn perform(env: &JsValue, read: Read, deadline: Millis) -> Lookup {
+    let limit = milliseconds(deadline.minus(super::now()));
+    if limit == 0 {
         return Lookup::Unavailable;
     }
-    let work = core::pin::pin!(attempt(env, read));
-    match select(work, Delay::from(Duration::from_millis(left.0))).await {
-        Either::Left((Ok(lookup), _)) => lookup,
-        Either::Left((Err(_), _)) | Either::Right(_) => Lookup::Unavailable,
-    }
-}
-
-async fn attempt(env: &Env, read: Read) -> worker::Result<Lookup> {
-    match read {
-        Read::Record(shard, digest) => stored(env, &record::name(shard, &digest), RECORD_CACHE_S).await,
-        Read::Feed(group) => stored(env, &feed::name(group), FEED_CACHE_S).await,
-        Read::Policy => stored(env, policy::NAME, FEED_CACHE_S).await,
-        Read::FeedDirect(group) => {
-            let object = stub(env, "FEED", &group.to_string())?;
-            answered(object.fetch_with_str(&format!("http://feed{}?group={group}", messages::FEED)).await?).await
+    let promise = match read {
+        Read::Record(shard, digest) => stored(env, &record::name(shard, &digest), RECORD_CACHE_S, limit),
+        Read::Feed(group) => stored(env, &feed::name(group), FEED_CACHE_S, limit),
+        Read::Policy => stored(env, policy::NAME, FEED_CACHE_S, limit),
+        Read::FeedDirect(group) => ask(env, "FEED", &group.to_string(), &format!("{}?group={group}", messages::FEED), None, limit),
+        Read::PolicyDirect => ask(env, "REGISTRY", messages::REGISTRY_NAME, messages::POLICY, None, limit),
+        Read::Resolve(shard, digest) => {
+            let body = Some(ResolveRequest { digest }.to_json());
+            ask(env, "SHARDS", shard.as_str(), messages::RESOLVE, body, limit)
         }
-        Read::PolicyDirect => {
-            let object = stub(env, "REGISTRY", messages::REGISTRY_NAME)?;
-            answered(object.fetch_with_str(&format!("http://registry{}", messages::POLICY)).await?).await
-        }
-        Read::Resolve(shard, digest) => answered(post(env, shard, messages::RESOLVE, &ResolveRequest { digest }).await?).await,
+    };
+    match settled(promise).await {
+        Some(value) if value.is_null() => Lookup::Absent,
+        Some(value) => value.as_string().map_or(Lookup::Unavailable, Lookup::Found),
+        None => Lookup::Unavailable,
     }
-}
-
-async fn stored(env: &Env, name: &str, cache_s: u64) -> worker::Result<Lookup> {
-    let value = env.kv("KEYS")?.get(name).cache_ttl(cache_s).text().await?;
-    Ok(value.map_or(Lookup::Absent, Lookup::Found))
-}
-
-async fn answered(mut response: Response) -> worker::Result<Lookup> {
-    if response.status_code() != 200 {
-        return Ok(Lookup::Unavailable);
-    }
-    response.text().await.map(Lookup::Found)
-}
-
-fn stub(env: &Env, binding: &str, name: &str) -> worker::Result<Stub> {
-    env.durable_object(binding)?.id_from_name(name)?.get_stub()
-}
-
-async fn post(env: &Env, shard: Shard, path: &str, message: &impl Serialize) -> worker::Result<Response> {
-    let body = serde_json::to_string(message)?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
-    stub(env, "SHARDS", shard.as_str())?.fetch_with_request(Request::new_with_init(&format!("http://shard{path}"), &init)?).await
 }
 
 /// Tells a shard which of its keys were used; whether it took it.
-pub(super) async fn report(env: &Env, shard: Shard, usage: &UsageReport) -> bool {
-    let work = core::pin::pin!(post(env, shard, messages::USAGE, usage));
-    match select(work, Delay::from(Duration::from_millis(5_000))).await {
-        Either::Left((Ok(response), _)) => response.status_code() < 300,
-        Either::Left((Err(_), _)) | Either::Right(_) => false,
-    }
+pub(super) async fn report(env: &JsValue, shard: Shard, usage: &UsageReport) -> bool {
+    let body = Some(usage.to_json());
+    let answer = settled(ask(env, "SHARDS", shard.as_str(), messages::USAGE, body, milliseconds(REPORT_LIMIT))).await;
+    answer.is_some_and(|answer| answer.is_string())
+}
+
+/// Waits.
+pub(super) async fn sleep(time: Millis) {
+    settled(pause(milliseconds(time))).await;
+}
+
+async fn settled(promise: Promise) -> Option<JsValue> {
+    JsFuture::from(promise).await.ok()
+}
+
+fn milliseconds(time: Millis) -> u32 {
+    u32::try_from(time.0).unwrap_or(u32::MAX)
 }

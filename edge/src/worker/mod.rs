@@ -5,18 +5,17 @@
 
 pub mod background;
 mod io;
+mod panic;
 pub mod respond;
 
-use std::{
-    cell::RefCell,
-    rc::Rc,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use js_sys::{Date, Reflect};
-use keyward_shared::time::Millis;
-use serde_json::json;
+use keyward_shared::{
+    json::{self, Object},
+    time::Millis,
+};
 use wasm_bindgen::prelude::*;
-use worker::Env;
 
 use crate::{
     gate::{self, Address, Outcome},
@@ -55,38 +54,38 @@ fn now() -> Millis {
 
 /// Reads the settings. Gives what the entry needs as JSON, or `{"error": …}` naming a bad setting.
 #[wasm_bindgen]
-pub fn configure(env: &Env) -> String {
+pub fn configure(env: &JsValue) -> String {
     let variable = |name: &str| Reflect::get(env, &name.into()).ok()?.as_string();
     let has_origin = Reflect::get(env, &"ORIGIN".into()).is_ok_and(|origin| origin.is_object());
     match EdgeSettings::read(&variable, has_origin) {
         Ok(settings) => {
-            let config = json!({
-                "origin_url": settings.origin_url,
-                "origin_timeout_ms": settings.origin_timeout_s * 1000,
-                "client_address": match settings.client_address {
-                    ClientAddress::Cloudflare => "cloudflare",
-                    ClientAddress::Peer => "peer",
-                    ClientAddress::Proxy => "proxy",
-                },
-                "forward_auth": match settings.forward_auth {
-                    Some(ForwardAuth::Original) => "original",
-                    Some(ForwardAuth::Forwarded) => "forwarded",
-                    None => "",
-                },
-            });
+            let client_address = match settings.client_address {
+                ClientAddress::Cloudflare => "cloudflare",
+                ClientAddress::Peer => "peer",
+                ClientAddress::Proxy => "proxy",
+            };
+            let forward_auth = match settings.forward_auth {
+                Some(ForwardAuth::Original) => "original",
+                Some(ForwardAuth::Forwarded) => "forwarded",
+                None => "",
+            };
+            let config = Object::default()
+                .raw("origin_url", &settings.origin_url.as_deref().map_or_else(|| "null".into(), json::string))
+                .number("origin_timeout_ms", u64::from(settings.origin_timeout_s) * 1000)
+                .text("client_address", client_address)
+                .text("forward_auth", forward_auth)
+                .end();
             let verifier = Verifier::new(settings.common.clone());
             STATE.set(Some(State { settings, verifier, usage: Usage::default(), report_expected_until: Millis(0) }));
-            config.to_string()
+            config
         }
-        Err(error) => {
-            json!({ "error": error.to_string() }).to_string()
-        }
+        Err(error) => Object::default().text("error", &error.to_string()).end(),
     }
 }
 
-/// The instance's memory, for the entry's view of [`buffer`].
+/// The instance's memory, for the entry's view of [`buffer`]. (`memory` itself is the name of the raw export.)
 #[wasm_bindgen]
-pub fn memory() -> JsValue {
+pub fn linear_memory() -> JsValue {
     wasm_bindgen::memory()
 }
 

@@ -2,18 +2,15 @@
 
 use std::rc::Rc;
 
-use keyward_shared::{problem::Code, time::Millis};
-use serde_json::Value;
+use keyward_shared::{json, problem::Code, time::Millis};
 use wasm_bindgen::{JsValue, prelude::*};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, Request, Response, ResponseInit};
-use worker::Env;
 
 use super::{identity_lines, io, now, with_state};
 use crate::{
     answer::Answer,
-    credentials,
-    forward_auth,
+    credentials, forward_auth,
     gate::{self, Address, Facts, Outcome, Refused},
     headers::{self, CredentialHeaders},
     health,
@@ -29,7 +26,13 @@ const MAX_BODY: usize = 64 * 1024;
 /// `bearer`, or `pass` and the identity, one item per line. `path` is the path as it was sent, `address` the
 /// client's, where it is known.
 #[wasm_bindgen]
-pub async fn respond(request: Request, env: Env, request_id: String, path: String, address: Option<String>) -> Result<JsValue, JsValue> {
+pub async fn respond(
+    request: Request,
+    env: JsValue,
+    request_id: String,
+    path: String,
+    address: Option<String>,
+) -> Result<JsValue, JsValue> {
     let answer = match path.strip_prefix("/.keyward/") {
         Some("health") => health(&env, &request).await,
         Some("introspect") => introspection(&env, &request, &request_id).await,
@@ -63,7 +66,7 @@ fn response(answer: &Answer, request_id: &str) -> Result<JsValue, JsValue> {
 }
 
 /// Runs `step` until it is done, performing the reads that it needs.
-async fn drive<T>(env: &Env, mut step: impl FnMut(&mut Verifier, Millis, &mut Attempt) -> Progress<T>) -> Option<T> {
+async fn drive<T>(env: &JsValue, mut step: impl FnMut(&mut Verifier, Millis, &mut Attempt) -> Progress<T>) -> Option<T> {
     let deadline = now().plus(io::BUDGET);
     let mut attempt = Attempt::default();
     loop {
@@ -77,7 +80,7 @@ async fn drive<T>(env: &Env, mut step: impl FnMut(&mut Verifier, Millis, &mut At
 }
 
 /// Decides about one request and counts the use of its key.
-async fn decide(env: &Env, facts: &Facts<'_>) -> Result<Outcome, Refused> {
+async fn decide(env: &JsValue, facts: &Facts<'_>) -> Result<Outcome, Refused> {
     let unavailable = || Refused { code: Code::VerifierUnavailable, detail: String::new(), permission: None, held: None };
     let outcome = drive(env, |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
     if let Some((held, allowed)) = outcome.used() {
@@ -90,7 +93,7 @@ async fn decide(env: &Env, facts: &Facts<'_>) -> Result<Outcome, Refused> {
     }
 }
 
-async fn gateway(env: &Env, request: &Request, path: &str, address: Option<core::net::IpAddr>) -> Result<String, Refused> {
+async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<core::net::IpAddr>) -> Result<String, Refused> {
     let sent = CredentialHeaders::read(&request.headers());
     let method = request.method();
     let preflight = (method == "OPTIONS" && headers::get(&request.headers(), "origin").is_some())
@@ -110,7 +113,7 @@ async fn gateway(env: &Env, request: &Request, path: &str, address: Option<core:
     })
 }
 
-async fn proxy_question(env: &Env, request: &Request, family: ForwardAuth, request_id: &str) -> Answer {
+async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, request_id: &str) -> Answer {
     if with_state(|state| state.settings.forward_auth) != Some(Some(family)) {
         return Answer::problem(Code::NotFound, "this forward-auth family is not configured", request_id);
     }
@@ -121,7 +124,8 @@ async fn proxy_question(env: &Env, request: &Request, family: ForwardAuth, reque
         Err(detail) => return Answer::problem(Code::InvalidRequest, detail, request_id),
     };
     let trusted = header("x-keyward-proxy").is_some_and(|secret| super::is_proxy(&secret));
-    let address = if trusted { forward_auth::client_address(header("x-real-ip").as_deref(), header("x-forwarded-for").as_deref()) } else { None };
+    let address =
+        if trusted { forward_auth::client_address(header("x-real-ip").as_deref(), header("x-forwarded-for").as_deref()) } else { None };
     let sent = CredentialHeaders::read(&request.headers());
     let mut facts = gate::facts(&route.method, &route.path, sent.x_api_key.as_deref(), sent.authorization.as_deref());
     facts.address = Address::Asked(address);
@@ -141,7 +145,7 @@ fn identity_headers(held: &Rc<Held>) -> Vec<(&'static str, String)> {
     ]
 }
 
-async fn introspection(env: &Env, request: &Request, request_id: &str) -> Answer {
+async fn introspection(env: &JsValue, request: &Request, request_id: &str) -> Answer {
     if request.method() != "POST" {
         let mut answer = Answer::problem(Code::MethodNotAllowed, "use POST", request_id);
         answer.headers.push(("Allow", "POST".into()));
@@ -170,12 +174,11 @@ async fn introspection(env: &Env, request: &Request, request_id: &str) -> Answer
             finding => answers.push(introspect::answer(&finding.unwrap_or(Finding::Unavailable))),
         }
     }
-    let body = if questions.many { Value::Array(answers) } else { answers.pop().unwrap_or_default() };
-    Answer::json(200, body.to_string())
+    Answer::json(200, if questions.many { json::list(answers) } else { answers.pop().unwrap_or_default() })
 }
 
 /// Whether the caller's own credential has the permission to ask.
-async fn may_introspect(env: &Env, sent: &CredentialHeaders, request_id: &str) -> Result<(), Answer> {
+async fn may_introspect(env: &JsValue, sent: &CredentialHeaders, request_id: &str) -> Result<(), Answer> {
     let problem = |code| Err(Answer::problem(code, "", request_id));
     let caller = match credentials::extract(sent.x_api_key.as_deref(), sent.authorization.as_deref()) {
         credentials::Sent::Nothing => return problem(Code::MissingCredentials),
@@ -197,7 +200,7 @@ async fn text(request: &Request) -> Option<String> {
     JsFuture::from(request.text().ok()?).await.ok()?.as_string()
 }
 
-async fn health(env: &Env, request: &Request) -> Answer {
+async fn health(env: &JsValue, request: &Request) -> Answer {
     if !matches!(request.method().as_str(), "GET" | "HEAD") {
         return Answer { status: 405, headers: vec![("Allow", "GET, HEAD".into())], body: String::new() };
     }

@@ -6,7 +6,7 @@
 //! The tests are in `tests/`, one file per theme. Nothing here reaches into Keyward: what cannot be seen through HTTP, in the store or on
 //! disk is not tested here.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 pub mod browser;
 pub mod build;

@@ -7,13 +7,7 @@ use std::{
 };
 
 use keyward_selfhost::{Options, System};
-use keyward_shared::{
-    ids::CompanyId,
-    key::Prefix,
-    mint,
-    shard::Shard,
-    tag::TagSecrets,
-};
+use keyward_shared::{ids::CompanyId, key::Prefix, mint, shard::Shard, tag::TagSecrets};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 

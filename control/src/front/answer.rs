@@ -1,0 +1,140 @@
+//! An HTTP answer before it is handed to the runtime, and the headers that every one carries.
+
+use std::borrow::Cow;
+
+use keyward_shared::problem::{self, Problem};
+
+use super::Request;
+use crate::{
+    call::ApiAnswer,
+    page::{Asset, SECURITY_HEADERS},
+    session,
+};
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Each name once, but `Set-Cookie`.
+    pub headers: Vec<(String, String)>,
+    /// Empty: none.
+    pub body: Cow<'static, [u8]>,
+}
+
+impl Answer {
+    fn new(status: u16, content_type: &str, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        let answer = Self { status, headers: Vec::new(), body: body.into() };
+        if content_type.is_empty() { answer } else { answer.with("Content-Type", content_type) }
+    }
+
+    pub(super) fn empty(status: u16) -> Self {
+        Self::new(status, "", Vec::new())
+    }
+
+    pub(super) fn json(status: u16, body: String) -> Self {
+        Self::new(status, "application/json", body.into_bytes())
+    }
+
+    /// A problem document with its challenge.
+    pub(super) fn problem(problem: &Problem, request_id: &str) -> Self {
+        let answer = Self::new(problem.code.status(), problem::MEDIA_TYPE, problem.to_json(request_id).into_bytes());
+        match problem::challenge(problem.code, None) {
+            Some(challenge) => answer.with("WWW-Authenticate", &challenge),
+            None => answer,
+        }
+    }
+
+    /// What an object answered to a call of the API.
+    pub(super) fn api(answer: ApiAnswer) -> Self {
+        let content_type = match (answer.body.is_empty(), answer.status) {
+            (true, _) => "",
+            (false, 400..) => problem::MEDIA_TYPE,
+            (false, _) => "application/json",
+        };
+        let mut made = Self::new(answer.status, content_type, answer.body.into_bytes());
+        for (name, value) in answer.headers {
+            made = made.with(&name, &value);
+        }
+        made
+    }
+
+    /// A page, which may load only what this origin serves.
+    pub(super) fn html(status: u16, html: String) -> Self {
+        secured(Self::new(status, "text/html; charset=utf-8", html.into_bytes()))
+    }
+
+    /// A file whose address names its content.
+    pub(super) fn asset(asset: Asset) -> Self {
+        secured(Self::new(200, asset.content_type, asset.body)).with("Cache-Control", "public, max-age=31536000, immutable")
+    }
+
+    /// Sends the browser on with GET.
+    pub(super) fn redirect(location: &str) -> Self {
+        Self::empty(303).with("Location", location)
+    }
+
+    /// Sets a header; of a name set before the newer value counts.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Gives the browser a session.
+    #[must_use]
+    pub(super) fn with_session(self, token: &str, max_age_s: u64) -> Self {
+        self.with("Set-Cookie", &format!("{}={token}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=Lax", session::COOKIE))
+    }
+
+    /// Takes the session away from the browser.
+    #[must_use]
+    pub(super) fn without_session(self) -> Self {
+        self.with_session("", 0)
+    }
+
+    /// Whether a header is set.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Adds what every answer carries, and takes the body away where only the head was asked for.
+    pub(super) fn finished(mut self, request: &Request) -> Self {
+        if request.method == "HEAD" {
+            self.body = Cow::Borrowed(&[]);
+        }
+        if !self.has("Cache-Control") {
+            self = self.with("Cache-Control", "no-store");
+        }
+        self.with("X-Request-Id", &request.id).with("X-Content-Type-Options", "nosniff")
+    }
+}
+
+fn secured(mut answer: Answer) -> Answer {
+    for (name, value) in SECURITY_HEADERS {
+        answer = answer.with(name, value);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_an_object_is_a_problem_document_and_keeps_its_headers() {
+        let headers = vec![("Allow".to_owned(), "GET".to_owned())];
+        let answer = Answer::api(ApiAnswer { status: 405, headers, body: "{}".into() });
+        assert!(answer.headers.contains(&("Content-Type".into(), problem::MEDIA_TYPE.into())));
+        assert!(answer.headers.contains(&("Allow".into(), "GET".into())));
+        assert!(!Answer::api(ApiAnswer { status: 204, headers: Vec::new(), body: String::new() }).has("Content-Type"));
+    }
+
+    #[test]
+    fn the_cookie_is_out_of_reach_of_scripts_other_hosts_and_plain_http() {
+        let answer = Answer::empty(303).with_session("t", 60);
+        let expected = "__Host-keyward=t; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax";
+        assert_eq!(answer.headers, vec![("Set-Cookie".into(), expected.into())]);
+    }
+}

@@ -1,0 +1,136 @@
+//! Calls of the API: finds the object that answers, and makes sure that only the operator reaches another company's.
+
+use keyward_shared::{
+    ids::CompanyId,
+    permission::OPERATOR,
+    problem::{Code, challenge},
+    shard::Shard,
+};
+use serde::Deserialize;
+
+use super::{
+    Answer, Context, Object, Objects, Request,
+    credential::{self, Presented},
+    openapi, unavailable,
+};
+use crate::{
+    call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Authenticate, Caller, Credential},
+    route::{Endpoint, Found, Home},
+};
+
+/// The longest idempotency key, in characters.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// The company that a call names, and what a caller is told who may not act there.
+struct Named {
+    company: CompanyId,
+    refusal: Code,
+}
+
+/// Answers a call that exists.
+pub(super) async fn answer<O: Objects>(request: &Request, found: &Found, context: &Context<'_, O>) -> Answer {
+    match call(request, found, context).await {
+        Ok(answer) | Err(answer) => answer,
+    }
+}
+
+async fn call<O: Objects>(request: &Request, found: &Found, context: &Context<'_, O>) -> Result<Answer, Answer> {
+    if found.endpoint.home() == Home::Worker {
+        return Ok(openapi::answer());
+    }
+    let body = if request.is_safe() { "" } else { request.json()? };
+    if request.headers.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > MAX_IDEMPOTENCY_KEY) {
+        return Err(request.refuse(Code::InvalidRequest, "Idempotency-Key must be 1 to 255 characters long"));
+    }
+    let presented = credential::of_call(request, context.settings)?;
+    let named = named_company(request, found, body)?;
+
+    let shard = named.as_ref().map_or(presented.shard, |named| Shard::of(&named.company));
+    let (object, credential) = if found.endpoint.home() == Home::Registry {
+        let caller = authenticate(request, &presented, context).await?;
+        (Object::Registry, Credential::Vouched(caller))
+    } else if shard == presented.shard {
+        (Object::Shard(shard), presented.credential)
+    } else {
+        let caller = authenticate(request, &presented, context).await?;
+        let is_operator = caller.company == context.settings.common.operator_company && caller.permissions.allows_str(OPERATOR);
+        if !is_operator {
+            let code = named.map_or(Code::NotFound, |named| named.refusal);
+            return Err(request.refuse(code, "only the operator acts in another company"));
+        }
+        (Object::Shard(shard), Credential::Vouched(caller))
+    };
+    let call = ApiCall {
+        method: if request.is_safe() { "GET".into() } else { request.method.clone() },
+        path: request.target.path.clone(),
+        query: request.target.query.clone(),
+        body: body.into(),
+        idempotency_key: request.headers.idempotency_key.clone(),
+        if_match: request.headers.if_match.clone(),
+        request_id: request.id.clone(),
+        address: request.address,
+        credential,
+        company: named.map(|named| named.company),
+        origin: request.target.origin.clone(),
+    };
+    ask(request, object, &call, context).await.map(Answer::api)
+}
+
+/// Passes a call on to an object.
+pub(super) async fn ask<O: Objects>(
+    request: &Request,
+    object: Object,
+    call: &ApiCall,
+    context: &Context<'_, O>,
+) -> Result<ApiAnswer, Answer> {
+    let body = serde_json::to_string(call).map_err(|_| unavailable(request))?;
+    let said = context.objects.post(object, API, body).await.filter(|said| said.status == 200).ok_or_else(|| unavailable(request))?;
+    serde_json::from_str(&said.body).map_err(|_| unavailable(request))
+}
+
+/// Asks the caller's own shard who the caller is.
+async fn authenticate<O: Objects>(request: &Request, presented: &Presented, context: &Context<'_, O>) -> Result<Caller, Answer> {
+    let question = Authenticate { credential: presented.credential.clone(), address: request.address, request_id: request.id.clone() };
+    let body = serde_json::to_string(&question).map_err(|_| unavailable(request))?;
+    let said = context.objects.post(Object::Shard(presented.shard), AUTHENTICATE, body).await.ok_or_else(|| unavailable(request))?;
+    match said.status {
+        200 => serde_json::from_str(&said.body).map_err(|_| unavailable(request)),
+        401 | 403 => Err(passed_on(said.status, said.body)),
+        _ => Err(unavailable(request)),
+    }
+}
+
+/// An object's problem document, with the challenge that belongs to it.
+pub(super) fn passed_on(status: u16, body: String) -> Answer {
+    #[derive(Deserialize)]
+    struct Document {
+        code: String,
+    }
+    let code = serde_json::from_str::<Document>(&body).ok();
+    let code = code.and_then(|document| Code::ALL.iter().copied().find(|known| known.as_str() == document.code));
+    let headers = code.and_then(|code| challenge(code, None)).map(|challenge| ("WWW-Authenticate".to_owned(), challenge));
+    Answer::api(ApiAnswer { status, headers: headers.into_iter().collect(), body })
+}
+
+/// The company that a call is to act in, where it names one: in its path, as `?company=`, or, for a sign-in link, in its
+/// body.
+fn named_company(request: &Request, found: &Found, body: &str) -> Result<Option<Named>, Answer> {
+    if found.endpoint.names_company() {
+        let company = CompanyId::new(&found.argument).map_err(|_| request.refuse(Code::NotFound, "there is no such company"))?;
+        return Ok(Some(Named { company, refusal: Code::Forbidden }));
+    }
+    let (text, refusal) = match request.parameter("company")? {
+        Some(text) => (Some(text), Code::NotFound),
+        None if found.endpoint == Endpoint::CreateSignInLink => (company_in(body), Code::Forbidden),
+        None => (None, Code::NotFound),
+    };
+    let Some(text) = text else { return Ok(None) };
+    let company = CompanyId::new(&text).map_err(|_| request.refuse(Code::NotFound, "there is no such company"))?;
+    Ok(Some(Named { company, refusal }))
+}
+
+/// The member `company` of a JSON object. Whether the rest of it is right is the object's to say.
+fn company_in(body: &str) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    Some(body.get("company")?.as_str()?.to_owned())
+}

@@ -1,0 +1,125 @@
+//! Which credential a request carries, as far as it can be told without asking an object: an API key with a right
+//! tag, or a session whose token one of the deployment's secrets made.
+
+use keyward_shared::{key::ParsedKey, problem::Code, shard::Shard};
+
+use super::{Answer, Request};
+use crate::{call::Credential, session, settings::ControlSettings};
+
+/// A credential and the shard whose object knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Presented {
+    pub(super) credential: Credential,
+    pub(super) shard: Shard,
+}
+
+/// What the two headers for keys carry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent<'a> {
+    Nothing,
+    One(&'a str),
+    Ambiguous,
+}
+
+/// The credential of a call of the API. A key goes before a session: only a program sends one.
+pub(super) fn of_call(request: &Request, settings: &ControlSettings) -> Result<Presented, Answer> {
+    match sent(request.headers.x_api_key.as_deref(), request.headers.authorization.as_deref()) {
+        Sent::Ambiguous => Err(request.refuse(Code::AmbiguousCredentials, "send one key, in x-api-key or as Authorization: Bearer")),
+        Sent::One(text) => key(text, settings).map_err(|detail| request.refuse(Code::Unauthenticated, detail)),
+        Sent::Nothing => {
+            let presented =
+                of_session(request, settings).ok_or_else(|| request.refuse(Code::Unauthenticated, "send an API key, or sign in"))?;
+            check_origin(request)?;
+            Ok(presented)
+        }
+    }
+}
+
+/// The session of a request, where its cookie carries one.
+pub(super) fn of_session(request: &Request, settings: &ControlSettings) -> Option<Presented> {
+    let token = cookie(request.headers.cookie.as_deref()?, session::COOKIE)?;
+    let (company, digest) = session::read(token, &settings.session_secrets)?;
+    let shard = Shard::of(&company);
+    Some(Presented { credential: Credential::Session { digest, company }, shard })
+}
+
+/// A browser sends its cookies along with whatever any page makes it send; so what changes something must come from a
+/// page of this origin.
+pub(super) fn check_origin(request: &Request) -> Result<(), Answer> {
+    if request.is_safe() || request.is_same_origin() {
+        return Ok(());
+    }
+    Err(request.refuse(Code::Forbidden, "with a session, only a page of this site may do this"))
+}
+
+fn key(text: &str, settings: &ControlSettings) -> Result<Presented, &'static str> {
+    let parsed = ParsedKey::parse(text.as_bytes()).map_err(|_| "this is not an API key")?;
+    let digest = parsed.digest();
+    let known = settings.common.prefixes.contains(parsed.prefix());
+    if !known || !settings.common.tag_secrets.made(parsed.tag(), parsed.shard(), &digest) {
+        return Err("this API key is not known");
+    }
+    Ok(Presented { credential: Credential::Key(digest), shard: parsed.shard() })
+}
+
+/// The runtime joins a repeated header with a comma, and no key has one: a comma is refused, not guessed at.
+fn sent<'a>(x_api_key: Option<&'a str>, authorization: Option<&'a str>) -> Sent<'a> {
+    if [x_api_key, authorization].into_iter().flatten().any(|value| value.contains(',')) {
+        return Sent::Ambiguous;
+    }
+    match (x_api_key.filter(|value| !value.is_empty()), authorization.and_then(bearer)) {
+        (None, None) => Sent::Nothing,
+        (Some(one), None) | (None, Some(one)) => Sent::One(one),
+        (Some(a), Some(b)) if a == b => Sent::One(a),
+        (Some(_), Some(_)) => Sent::Ambiguous,
+    }
+}
+
+/// The token of a Bearer credential (RFC 6750 §2.1); `None` for other schemes.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The only cookie `name` (RFC 6265 §4.2.1). Two of a name with the prefix `__Host-` cannot come from one browser.
+fn cookie<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = header.split(';').filter_map(|pair| pair.trim().split_once('=')).filter(|(known, _)| *known == name);
+    let (_, value) = values.next()?;
+    (values.next().is_none() && !value.is_empty()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_from_either_header_and_two_are_refused() {
+        for (x_api_key, authorization, expected) in [
+            (None, None, Sent::Nothing),
+            (Some(""), None, Sent::Nothing),
+            (Some("k"), None, Sent::One("k")),
+            (None, Some("Bearer k"), Sent::One("k")),
+            (None, Some("bEARER  k"), Sent::One("k")),
+            (None, Some("Bearer"), Sent::Nothing),
+            (None, Some("Bearer "), Sent::Nothing),
+            (None, Some("Basic k"), Sent::Nothing),
+            (None, Some("Token k"), Sent::Nothing),
+            (Some("k"), Some("Bearer k"), Sent::One("k")),
+            (Some("k"), Some("Bearer j"), Sent::Ambiguous),
+            (Some("k, k"), None, Sent::Ambiguous),
+            (None, Some("Bearer k, Bearer k"), Sent::Ambiguous),
+        ] {
+            assert!(sent(x_api_key, authorization) == expected, "{x_api_key:?} {authorization:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_refused_twice() {
+        assert_eq!(cookie("a=1; __Host-keyward=t; b=2", "__Host-keyward"), Some("t"));
+        assert_eq!(cookie("__Host-keyward=t", "__Host-keyward"), Some("t"));
+        for none in ["", "a=1", "x__Host-keyward=t", "__Host-keyward=", "__Host-keyward=t; __Host-keyward=u", "__host-keyward=t"] {
+            assert_eq!(cookie(none, "__Host-keyward"), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The Worker's front: from an HTTP request to the object that answers it, and from what the object says to an HTTP
+//! answer. It checks what needs no data (path, size, content type, shape of the credential, cross-site requests),
+//! holds none, and asks the objects through one small trait; so all of it runs in native tests.
+//! `worker/front.rs` reads and writes the runtime's requests and answers.
+
+mod answer;
+mod api;
+mod credential;
+mod openapi;
+mod pages;
+mod request;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+
+use core::future::Future;
+
+use keyward_shared::{problem::Code, shard::Shard, time::Millis};
+
+pub use self::{
+    answer::Answer,
+    request::{Headers, MAX_BODY, Request, Target, address_from_proxy, address_of_peer},
+};
+use crate::{
+    page,
+    route::{self, Found},
+    settings::ControlSettings,
+};
+
+/// An object that can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// The owner of a shard's companies.
+    Shard(Shard),
+    /// The one Registry.
+    Registry,
+}
+
+/// What an object said. An object that cannot be reached or fails says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its status.
+    pub status: u16,
+    /// Its body.
+    pub body: String,
+}
+
+/// The way to the objects.
+pub trait Objects {
+    /// Posts `body` (JSON) to `path` of `object`; `None` where it cannot be reached or fails.
+    fn post(&self, object: Object, path: &'static str, body: String) -> impl Future<Output = Option<Said>>;
+}
+
+/// Everything that an answer is made from, besides the request.
+#[derive(Debug)]
+pub struct Context<'a, O> {
+    /// The deployment's settings.
+    pub settings: &'a ControlSettings,
+    /// The way to the objects.
+    pub objects: &'a O,
+    /// The present.
+    pub now: Millis,
+}
+
+/// Where a request leads.
+enum Place {
+    Api(Found),
+    Start,
+    Asset,
+    Keys,
+    SignIn,
+    SignOut,
+    Health,
+}
+
+/// Finds the place; an answer where there is none.
+fn place(request: &Request) -> Result<Place, Answer> {
+    let path = request.target.path.as_str();
+    if path == "/v1" || path.starts_with("/v1/") {
+        return route::find(&request.method, path).map(Place::Api).map_err(|missed| match missed {
+            route::Missed::Path => request.refuse(Code::NotFound, "there is no such path"),
+            route::Missed::Method { allow } => request.wrong_method(&allow),
+        });
+    }
+    let (found, methods): (_, &[&str]) = match path {
+        "/" => (Place::Start, &["GET", "HEAD"]),
+        "/health" => (Place::Health, &["GET", "HEAD"]),
+        "/sign-in" => (Place::SignIn, &["GET", "HEAD"]),
+        "/sign-out" => (Place::SignOut, &["POST"]),
+        page::KEYS_PATH => (Place::Keys, &["GET", "HEAD"]),
+        _ if path.starts_with("/assets/") => (Place::Asset, &["GET", "HEAD"]),
+        _ => return Err(request.refuse(Code::NotFound, "there is no such path")),
+    };
+    if methods.contains(&request.method.as_str()) { Ok(found) } else { Err(request.wrong_method(&methods.join(", "))) }
+}
+
+/// Whether the body of a request must be read: only where a call of the API takes one.
+pub fn wants_body(method: &str, path: &str) -> bool {
+    !matches!(method, "GET" | "HEAD") && path.starts_with("/v1/") && route::find(method, path).is_ok()
+}
+
+/// Answers a request.
+pub async fn answer<O: Objects>(request: &Request, context: &Context<'_, O>) -> Answer {
+    let answer = match place(request) {
+        Err(answer) => answer,
+        Ok(Place::Api(found)) => api::answer(request, &found, context).await,
+        Ok(Place::Start) => Answer::redirect(page::KEYS_PATH),
+        Ok(Place::Health) => Answer::json(200, r#"{"status":"ok"}"#.into()),
+        Ok(Place::Asset) => {
+            page::asset(&request.target.path).map_or_else(|| request.refuse(Code::NotFound, "there is no such file"), Answer::asset)
+        }
+        Ok(Place::Keys) => pages::keys(request, context).await,
+        Ok(Place::SignIn) => sign_in::sign_in(request, context).await,
+        Ok(Place::SignOut) => sign_in::sign_out(request, context).await,
+    };
+    answer.finished(request)
+}
+
+/// The answer where an object, or the platform, does not do its part.
+pub fn unavailable(request: &Request) -> Answer {
+    request.refuse(Code::Unavailable, "a part that is needed does not answer; try again").with("Retry-After", "1").finished(request)
+}

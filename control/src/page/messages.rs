@@ -1,0 +1,64 @@
+//! The pages shown instead of the list: nobody signed in, a link that no longer works, no answer.
+
+use maud::{Markup, html};
+
+use super::layout::document;
+
+/// For a visitor without a session.
+pub fn not_signed_in() -> String {
+    message(
+        "Not signed in",
+        &html! {
+            p { "You are not signed in, or your session has ended." }
+            p { "Open a new sign-in link to continue. You get one from the application that led you here, or from your administrator." }
+        },
+    )
+}
+
+/// For a sign-in link that cannot be used; `detail` says why.
+pub fn link_problem(detail: &str) -> String {
+    message(
+        "This sign-in link does not work",
+        &html! {
+            p { (detail) }
+            p { "A link signs in once and only for a short time. Ask for a new one where you got this one." }
+        },
+    )
+}
+
+/// For a moment in which the data cannot be reached.
+pub fn unavailable() -> String {
+    message(
+        "Not available right now",
+        &html! {
+            p { "Your keys cannot be shown at this moment. Nothing has been changed, and keys in use keep working." }
+            p { a href="" { "Try again" } }
+        },
+    )
+}
+
+fn message(title: &str, text: &Markup) -> String {
+    let main = html! {
+        article.message { h1 { (title) } (text) }
+    };
+    document(title, None, &main)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_is_text_not_markup() {
+        let html = link_problem("<script>alert(1)</script>");
+        assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+        assert!(!html.contains("<script"));
+    }
+
+    #[test]
+    fn a_visitor_without_a_session_learns_what_to_do() {
+        assert!(not_signed_in().contains("new sign-in link"));
+        assert!(unavailable().contains("Try again"));
+        assert!(!not_signed_in().contains("Sign out"));
+    }
+}

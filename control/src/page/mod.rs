@@ -1,0 +1,29 @@
+//! The administration page: HTML from typed templates, its style sheet and its script.
+//!
+//! Here: what a page shows and how. Not here: routes, cookies and sessions, where the keys come from. Each
+//! function returns a whole document; whoever sends it adds [`SECURITY_HEADERS`]. Text from people is
+//! escaped by the template language; there is no inline script, style or handler, so the content security
+//! policy can forbid them all.
+
+mod assets;
+mod keys;
+mod layout;
+mod messages;
+
+pub use assets::{Asset, asset};
+pub use keys::{KeysPage, PageKey, keys};
+pub use messages::{link_problem, not_signed_in, unavailable};
+
+/// Where the list of keys lives.
+pub const KEYS_PATH: &str = "/admin/keys";
+
+/// Headers of every page and asset.
+pub const SECURITY_HEADERS: &[(&str, &str)] = &[
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+];

@@ -1,0 +1,145 @@
+//! The route policy: what it is now, how it changes, and since when a change holds everywhere. Every version is
+//! kept.
+
+use keyward_shared::{
+    policy::{Fallback, Policy, Rule, StoredPolicy, VERSION},
+    problem::Code,
+    time::Millis,
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Value as Json, json};
+
+use super::{Failure, Registry};
+use crate::{
+    call::{ApiAnswer, ApiCall, AuditNote, Caller, Refused},
+    sql::{Columns, Sql, SqlError},
+    time::rfc3339,
+};
+
+/// A policy as `PUT` takes it: what `GET` answers, where the propagation may stand but says nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    #[serde(default)]
+    default: Fallback,
+    #[serde(default)]
+    rules: Vec<Rule>,
+    #[serde(default, rename = "propagation")]
+    _propagation: IgnoredAny,
+}
+
+/// One version; revision 0 where none was ever set.
+struct Version {
+    rev: u64,
+    policy: Policy,
+    changed_at: Millis,
+    announced_at: Option<Millis>,
+}
+
+impl<S: Sql> Registry<S> {
+    /// The policy as of now.
+    pub fn current(&self, now: Millis) -> Result<StoredPolicy, SqlError> {
+        let Version { rev, policy, .. } = self.version(None)?;
+        Ok(StoredPolicy { v: VERSION, rev, as_of: now.minus(self.timing.as_of_margin), policy })
+    }
+
+    /// The answer that shows the version `rev`, or the current one.
+    pub fn policy_answer(&self, rev: Option<u64>) -> Result<ApiAnswer, SqlError> {
+        let version = self.version(rev)?;
+        let mut body = json!(version.policy);
+        body["propagation"] = self.propagation(&version);
+        let headers = vec![("ETag".into(), etag(version.rev))];
+        Ok(ApiAnswer { status: 200, headers, body: body.to_string() })
+    }
+
+    /// Makes a new version, and notes what is left to do: announce it, publish it, write it in the audit trail.
+    pub(super) fn put_policy(&self, now: Millis, caller: &Caller, call: &ApiCall) -> Result<u64, Failure> {
+        let policy = read(&call.body)?;
+        self.sql.transaction(|| {
+            let before = self.version(None)?;
+            if !call.if_match.as_deref().is_none_or(|tags| matches(tags, before.rev)) {
+                return Err(
+                    Refused::new(Code::Conflict, format!("the policy was changed meanwhile; its ETag is {}", etag(before.rev))).into()
+                );
+            }
+            let rev = before.rev.saturating_add(1).max(now.0);
+            let (before, after) = (json!(before.policy), json!(policy));
+            self.sql.execute(
+                "INSERT INTO policies (rev, json, changed_by, changed_at) VALUES (?1, ?2, ?3, ?4)",
+                &[rev.into(), after.to_string().into(), caller.owner.as_str().into(), now.into()],
+            )?;
+            self.must_announce(now, rev)?;
+            self.must_publish(now, rev)?;
+            let note = note(rev, caller, call, before, after);
+            self.must_audit(now, rev, &stamped(&note, now)?)?;
+            Ok(rev)
+        })
+    }
+
+    fn version(&self, rev: Option<u64>) -> Result<Version, SqlError> {
+        let row = self.first(
+            "SELECT rev, json, changed_at, announced_at FROM policies WHERE ?1 IS NULL OR rev = ?1 ORDER BY rev DESC LIMIT 1",
+            &[rev.into()],
+        )?;
+        let Some(row) = row else {
+            return Ok(Version { rev: 0, policy: Policy::default(), changed_at: Millis(0), announced_at: None });
+        };
+        let mut columns = Columns::of(row);
+        let (rev, policy) = (columns.number()?, columns.optional_json()?.unwrap_or_default());
+        Ok(Version { rev, policy, changed_at: columns.time()?, announced_at: columns.optional_time()? })
+    }
+
+    /// When the version was committed, was announced, and will be in effect everywhere; null where nothing was set.
+    fn propagation(&self, version: &Version) -> Json {
+        if version.rev == 0 {
+            return Json::Null;
+        }
+        let after = |wait: Millis| version.announced_at.map(|at| rfc3339(at.plus(wait)));
+        json!({
+            "committed_at": rfc3339(version.changed_at),
+            "announced_at": after(Millis(0)),
+            "expected_by": after(self.timing.freshness),
+            "effective_by": after(self.timing.bound),
+        })
+    }
+}
+
+fn read(body: &str) -> Result<Policy, Refused> {
+    let body: Body =
+        serde_json::from_str(body).map_err(|e| Refused::new(Code::InvalidRequest, format!("the body is not a policy: {e}")))?;
+    let policy = Policy { default: body.default, rules: body.rules };
+    let problems = policy.problems();
+    if problems.is_empty() { Ok(policy) } else { Err(Refused::fields(problems)) }
+}
+
+fn etag(rev: u64) -> String {
+    format!("\"{rev}\"")
+}
+
+/// Whether the policy of revision `rev` is one that `If-Match: tags` asks for (RFC 9110 §13.1.1).
+fn matches(tags: &str, rev: u64) -> bool {
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag(rev))
+}
+
+fn note(rev: u64, caller: &Caller, call: &ApiCall, before: Json, after: Json) -> AuditNote {
+    AuditNote {
+        id: format!("policy-{rev}"),
+        company: caller.company.clone(),
+        actor: caller.owner.as_str().into(),
+        key: caller.key.as_ref().map(|key| key.id.clone()),
+        address: call.address,
+        action: "policy.updated".into(),
+        target: "policy".into(),
+        outcome: "done".into(),
+        before,
+        after,
+        request_id: call.request_id.clone(),
+    }
+}
+
+/// The note with the time at which it happened: it may be delivered much later.
+fn stamped(note: &AuditNote, at: Millis) -> Result<String, SqlError> {
+    let mut note = serde_json::to_value(note).map_err(|e| SqlError(format!("an audit note cannot be written: {e}")))?;
+    note["at"] = json!(at);
+    Ok(note.to_string())
+}

@@ -1,0 +1,140 @@
+//! The control plane's settings, read once per isolate and once per object. A bad one stops the Worker with a
+//! message that names it.
+
+use keyward_shared::{
+    digest::Digest,
+    secret::SecretList,
+    settings::{CommonSettings, SettingsError, Variables},
+};
+
+/// Where the client's address is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// `CF-Connecting-IP`, which only Cloudflare's own network may be trusted to set.
+    Cloudflare,
+    /// The socket's address (`request.cf.clientIp`), on a plain runtime.
+    Peer,
+    /// What a proxy with one of `PROXY_SECRETS` says.
+    Proxy,
+}
+
+/// The secrets that proxies introduce themselves with. `Debug` prints none.
+#[derive(Clone, Default)]
+pub struct ProxySecrets(Vec<Digest>);
+
+impl ProxySecrets {
+    /// Whether `sent` is one of them; compared by SHA-256, so the time taken tells nothing.
+    pub fn contains(&self, sent: &str) -> bool {
+        self.0.contains(&Digest::of(sent.as_bytes()))
+    }
+}
+
+impl core::fmt::Debug for ProxySecrets {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "ProxySecrets({} redacted)", self.0.len())
+    }
+}
+
+/// What the control plane is configured with.
+#[derive(Clone, Debug)]
+pub struct ControlSettings {
+    /// What it shares with the edge.
+    pub common: CommonSettings,
+    /// `SESSION_SECRETS`: sign sign-in links, session tokens and list cursors.
+    pub session_secrets: SecretList,
+    /// `BOOTSTRAP_DIGEST`: under which the operator's first key is stored; without it there is none.
+    pub bootstrap_digest: Option<Digest>,
+    /// `PUBLIC_EDGE_URL` without a slash at its end: what the page shows people.
+    pub public_edge_url: Option<String>,
+    /// `PUBLIC_CONTROL_URL` without a slash at its end: where sign-in links lead; by default the request's own origin.
+    pub public_control_url: Option<String>,
+    /// `CLIENT_ADDRESS`.
+    pub client_address: ClientAddress,
+    /// `PROXY_SECRETS`.
+    pub proxy_secrets: ProxySecrets,
+}
+
+impl ControlSettings {
+    /// Reads and checks the settings.
+    pub fn read(variables: &impl Variables) -> Result<Self, SettingsError> {
+        let common = CommonSettings::read(variables)?;
+        let session_secrets =
+            SecretList::parse(&variables.required("SESSION_SECRETS")?).map_err(|e| SettingsError::new("SESSION_SECRETS", e))?;
+        let bootstrap_digest = match variables.or("BOOTSTRAP_DIGEST", "").trim() {
+            "" => None,
+            text => Some(text.parse().map_err(|e| SettingsError::new("BOOTSTRAP_DIGEST", e))?),
+        };
+        let client_address = match variables.or("CLIENT_ADDRESS", "cloudflare").trim() {
+            "cloudflare" => ClientAddress::Cloudflare,
+            "peer" => ClientAddress::Peer,
+            "proxy" => ClientAddress::Proxy,
+            _ => return Err(SettingsError::new("CLIENT_ADDRESS", "must be cloudflare, peer or proxy")),
+        };
+        let proxies = variables.or("PROXY_SECRETS", "");
+        let proxies: Vec<_> = proxies.split(',').map(str::trim).filter(|secret| !secret.is_empty()).collect();
+        if proxies.iter().any(|secret| secret.len() < 16) {
+            return Err(SettingsError::new("PROXY_SECRETS", "must be at least 16 characters each"));
+        }
+        Ok(Self {
+            common,
+            session_secrets,
+            bootstrap_digest,
+            public_edge_url: url(variables, "PUBLIC_EDGE_URL")?,
+            public_control_url: url(variables, "PUBLIC_CONTROL_URL")?,
+            client_address,
+            proxy_secrets: ProxySecrets(proxies.iter().map(|secret| Digest::of(secret.as_bytes())).collect()),
+        })
+    }
+}
+
+fn url(variables: &impl Variables, name: &'static str) -> Result<Option<String>, SettingsError> {
+    let text = variables.or(name, "");
+    let text = text.trim().trim_end_matches('/');
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let fits = !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\\\"<>".contains(&b));
+    if fits {
+        Ok(Some(text.to_owned()))
+    } else {
+        Err(SettingsError::new(name, "must be http:// or https:// with a host and without query or fragment"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(changed: &[(&str, &str)]) -> Result<ControlSettings, SettingsError> {
+        let hex = "ab".repeat(32);
+        let base = [("OPERATOR_COMPANY", "demo"), ("TAG_SECRETS", &hex), ("RECORD_SECRETS", &hex), ("SESSION_SECRETS", &hex)];
+        ControlSettings::read(&|name: &str| {
+            changed.iter().chain(&base).find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_shipped_settings_have_no_bootstrap_key() {
+        let settings = read(&[("PUBLIC_CONTROL_URL", "http://127.0.0.1:8788/"), ("PROXY_SECRETS", "sixteen-characters")]).unwrap();
+        assert_eq!(settings.bootstrap_digest, None);
+        assert_eq!(settings.public_control_url.as_deref(), Some("http://127.0.0.1:8788"));
+        assert!(settings.proxy_secrets.contains("sixteen-characters") && !settings.proxy_secrets.contains(""));
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        for (name, value) in [
+            ("SESSION_SECRETS", ""),
+            ("SESSION_SECRETS", "00"),
+            ("BOOTSTRAP_DIGEST", "xyz"),
+            ("CLIENT_ADDRESS", "guess"),
+            ("PROXY_SECRETS", "short"),
+            ("PUBLIC_EDGE_URL", "ftp://x"),
+            ("PUBLIC_CONTROL_URL", "https://"),
+            ("FEED_GROUPS", "0"),
+        ] {
+            assert_eq!(read(&[(name, value)]).unwrap_err().name, name);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The audit trail: a chain of hashes per company. Each entry is canonical JSON that names its predecessor's hash;
+//! its own hash is the SHA-256 of that JSON. It never holds a secret: neither keys nor digests are given to it.
+
+use keyward_shared::{
+    digest::Digest,
+    ids::{CompanyId, KeyId},
+    time::Millis,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{answer::Handled, cursor::Pages, failure::Failure, query::Query, turn::Turn};
+use crate::{
+    call::AuditNote,
+    sql::{Columns, Row, Sql, SqlError, Value as SqlValue},
+    time::rfc3339,
+};
+
+/// The most entries that one request looks through for those that its filters take.
+const SCAN: u64 = 5_000;
+
+/// One entry; the order of the fields is the canonical one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // named as in the API
+pub struct Entry {
+    pub sequence: u64,
+    pub at: String,
+    pub company: CompanyId,
+    pub actor: String,
+    pub key: Option<KeyId>,
+    pub address: Option<core::net::IpAddr>,
+    pub action: String,
+    pub target: String,
+    pub outcome: String,
+    pub before: Value,
+    pub after: Value,
+    pub request_id: String,
+    /// The hash of the entry before; 64 zeros for the first.
+    pub previous: String,
+}
+
+/// Writes `note` at the end of its company's trail; once, however often it is delivered.
+pub fn append(sql: &impl Sql, now: Millis, note: &AuditNote) -> Result<(), Failure> {
+    let id = (!note.id.is_empty()).then_some(&note.id);
+    if let Some(id) = id {
+        let known = sql.execute("SELECT 1 FROM audit WHERE company = ?1 AND note = ?2", &[(&note.company).into(), id.into()])?;
+        if !known.is_empty() {
+            return Ok(());
+        }
+    }
+    let (sequence, previous) = head(sql, &note.company)?;
+    let entry = Entry {
+        sequence: sequence + 1,
+        at: rfc3339(now),
+        company: note.company.clone(),
+        actor: note.actor.clone(),
+        key: note.key.clone(),
+        address: note.address,
+        action: note.action.clone(),
+        target: note.target.clone(),
+        outcome: note.outcome.clone(),
+        before: note.before.clone(),
+        after: note.after.clone(),
+        request_id: note.request_id.clone(),
+        previous,
+    };
+    let text = serde_json::to_string(&entry)?;
+    let hash = Digest::of(text.as_bytes()).to_hex();
+    sql.execute(
+        "INSERT INTO audit (company, sequence, at, actor, action, target, note, entry, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        &[
+            (&entry.company).into(),
+            entry.sequence.into(),
+            now.into(),
+            entry.actor.into(),
+            entry.action.into(),
+            entry.target.into(),
+            id.into(),
+            text.into(),
+            (&hash).into(),
+        ],
+    )?;
+    sql.execute(
+        "INSERT INTO audit_heads (company, sequence, hash) VALUES (?1, ?2, ?3) ON CONFLICT (company) DO UPDATE SET sequence = ?2, hash = ?3",
+        &[(&note.company).into(), entry.sequence.into(), hash.into()],
+    )?;
+    Ok(())
+}
+
+/// Number and hash of the last entry.
+fn head(sql: &impl Sql, company: &CompanyId) -> Result<(u64, String), SqlError> {
+    let Some(row) = sql.execute("SELECT sequence, hash FROM audit_heads WHERE company = ?1", &[company.into()])?.pop() else {
+        return Ok((0, "0".repeat(64)));
+    };
+    let mut columns = Columns::of(row);
+    Ok((columns.number()?, columns.text()?))
+}
+
+/// Follows the chain from its first entry to its last: the number of entries, or the first that is not as it was
+/// written.
+pub fn verify(sql: &impl Sql, company: &CompanyId) -> Result<Result<u64, u64>, SqlError> {
+    let (last, last_hash) = head(sql, company)?;
+    let (mut sequence, mut previous) = (0, "0".repeat(64));
+    loop {
+        let statement = "SELECT sequence, actor, action, target, entry, hash FROM audit WHERE company = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 500";
+        let rows = sql.execute(statement, &[company.into(), sequence.into()])?;
+        if rows.is_empty() {
+            let whole = sequence == last && previous == last_hash;
+            return Ok(if whole { Ok(sequence) } else { Err(sequence + 1) });
+        }
+        for row in rows {
+            match link(row, sequence + 1, &previous)? {
+                Some(hash) => (sequence, previous) = (sequence + 1, hash),
+                None => return Ok(Err(sequence + 1)),
+            }
+        }
+    }
+}
+
+/// The hash of the entry in `row`, where it is the `sequence`th and follows `previous`.
+fn link(row: Row, sequence: u64, previous: &str) -> Result<Option<String>, SqlError> {
+    let mut columns = Columns::of(row);
+    let number = columns.number()?;
+    let (actor, action, target, text, hash) = (columns.text()?, columns.text()?, columns.text()?, columns.text()?, columns.text()?);
+    let Ok(entry) = serde_json::from_str::<Entry>(&text) else { return Ok(None) };
+    let right = number == sequence
+        && entry.sequence == sequence
+        && entry.previous == previous
+        && (entry.actor, entry.action, entry.target) == (actor, action, target)
+        && Digest::of(text.as_bytes()).to_hex() == hash;
+    Ok(right.then_some(hash))
+}
+
+impl<S: Sql> Turn<'_, S> {
+    /// `GET /v1/audit`: newest first.
+    pub(super) fn list_audit(&self) -> Result<Handled, Failure> {
+        let query = Query::read(&self.call.query, &["target", "actor", "action", "from", "to", "limit", "cursor"])?;
+        let pages = Pages::new(&self.settings.session_secrets, "audit", &self.company, "", &query);
+        let before = pages.place(&query)?.and_then(|place| place.parse().ok()).unwrap_or(u64::MAX);
+        let limit = query.limit()?;
+
+        // One filter chooses the index, in which the entries are in order; the others are applied to what it finds.
+        let mut parameters: Vec<SqlValue> = vec![(&self.company).into(), before.into()];
+        let mut chosen = String::new();
+        let mut filters = String::new();
+        for column in ["target", "actor", "action"] {
+            if let Some(value) = query.get(column) {
+                parameters.push(value.into());
+                let condition = format!(" AND {column} = ?{}", parameters.len());
+                (if chosen.is_empty() { &mut chosen } else { &mut filters }).push_str(&condition);
+            }
+        }
+        for (name, comparison) in [("from", ">="), ("to", "<")] {
+            if let Some(at) = query.time(name)? {
+                parameters.push(at.into());
+                filters.extend([" AND at ", comparison, " ?", &parameters.len().to_string()]);
+            }
+        }
+        let scan = if filters.is_empty() { limit + 1 } else { SCAN };
+        let scanned = format!("(SELECT * FROM audit WHERE company = ?1 AND sequence < ?2{chosen} ORDER BY sequence DESC LIMIT {scan})");
+        let statement =
+            format!("SELECT sequence, entry, hash FROM {scanned} WHERE TRUE{filters} ORDER BY sequence DESC LIMIT {}", limit + 1);
+        let rows = self.sql.execute(&statement, &parameters)?;
+
+        let mut entries = Vec::new();
+        let mut last = None;
+        let more = rows.len() as u64 > limit;
+        for row in rows.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+            let mut columns = Columns::of(row);
+            last = Some(columns.number()?);
+            let mut entry: Value = serde_json::from_str(&columns.text()?)?;
+            entry["hash"] = columns.text()?.into();
+            entries.push(entry);
+        }
+        let mut next = last.filter(|_| more);
+        if !more && !filters.is_empty() {
+            let statement = format!("SELECT COUNT(*), MIN(sequence) FROM {scanned}");
+            let used = 2 + usize::from(!chosen.is_empty());
+            if let Some(row) = self.sql.execute(&statement, &parameters[..used])?.pop() {
+                let mut columns = Columns::of(row);
+                let whole = columns.number()? == SCAN;
+                next = columns.optional_number()?.filter(|_| whole);
+            }
+        }
+        let next = next.map(|place| pages.cursor(&place.to_string()));
+        Ok(Handled::ok(json!({ "entries": entries, "next_cursor": next })))
+    }
+
+    /// `GET /v1/audit/verify`.
+    pub(super) fn verify_audit(&self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        Ok(Handled::ok(match verify(self.sql, &self.company)? {
+            Ok(entries) => json!({ "valid": true, "entries": entries }),
+            Err(broken) => json!({ "valid": false, "entries": broken - 1, "first_broken": broken }),
+        }))
+    }
+}

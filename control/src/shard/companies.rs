@@ -1,0 +1,132 @@
+//! Companies, for the operator. Each is executed in the company's own shard; the list is the Registry's.
+
+use keyward_shared::{ids::CompanyId, problem::Code, shard::Shard};
+use serde_json::{Value, json};
+
+use super::{
+    answer::Handled,
+    failure::Failure,
+    outbox, publish,
+    query::Query,
+    rows::{self, CompanyRow},
+    turn::{Turn, next_rev},
+    validate::Fields,
+};
+use crate::{call::CompanyNotice, sql::Sql, time::rfc3339};
+
+/// The longest life of keys that a company can ask for: 100 years.
+const MAX_LIFETIME_DAYS: u64 = 36_500;
+
+/// The company object.
+pub(super) fn view(company: &CompanyRow) -> Value {
+    json!({
+        "company": company.company,
+        "name": company.name,
+        "active": company.active,
+        "max_key_lifetime_days": company.max_key_lifetime_days,
+        "created_at": rfc3339(company.created_at),
+        "changed_at": rfc3339(company.changed.at),
+    })
+}
+
+impl<S: Sql> Turn<'_, S> {
+    /// `GET /v1/companies/{company}`.
+    pub(super) fn get_company(&self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        let company = rows::company(self.sql, &self.company)?.ok_or_else(|| Failure::not_found("company"))?;
+        Ok(Handled::ok(view(&company)))
+    }
+
+    /// `PUT /v1/companies/{company}`: makes or replaces.
+    pub(super) fn put_company(&mut self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        let mut fields = Fields::read(&self.call.body, &["name", "active", "max_key_lifetime_days"])?;
+        let name = fields.required_label("name", 100);
+        let active = fields.truth("active").unwrap_or(true);
+        let lifetime = fields.number("max_key_lifetime_days", 1, MAX_LIFETIME_DAYS);
+        fields.check()?;
+        if !active && self.company == self.settings.common.operator_company {
+            return Err(Failure::refused(Code::Conflict, "the operator's company stays active"));
+        }
+        let old = rows::company(self.sql, &self.company)?;
+        let rev = next_rev(self.sql, self.now)?;
+        let announced = old.is_none().then_some(self.now);
+        self.sql.execute(
+            "INSERT INTO companies (company, name, active, max_key_lifetime_days, created_at, rev, changed_at, announced_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5, ?7) ON CONFLICT (company) DO UPDATE SET \
+             name = ?2, active = ?3, max_key_lifetime_days = ?4, rev = ?6, changed_at = ?5, announced_at = NULL",
+            &[
+                (&self.company).into(),
+                name.unwrap_or_default().into(),
+                active.into(),
+                lifetime.into(),
+                self.now.into(),
+                rev.into(),
+                announced.into(),
+            ],
+        )?;
+        if old.is_some() {
+            publish::sweep(self.sql, &self.company, "", rev)?;
+            outbox::add_change(self.sql, self.now, outbox::Kind::Company, &self.company, "", rev)?;
+        }
+        let new = rows::company(self.sql, &self.company)?.ok_or_else(|| Failure::not_found("company"))?;
+        self.register(&self.company, rev, Some(view(&new)))?;
+        self.record(self.company.as_str(), old.as_ref().map_or(Value::Null, view), view(&new))?;
+        Ok(Handled { status: if old.is_some() { 200 } else { 201 }, ..Handled::ok(view(&new)) })
+    }
+
+    /// `DELETE /v1/companies/{company}`: erases everything but the digests, which can never be used again.
+    pub(super) fn delete_company(&mut self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        let company = self.company.clone();
+        let old = rows::company(self.sql, &company)?.ok_or_else(|| Failure::not_found("company"))?;
+        if company == self.settings.common.operator_company {
+            return Err(Failure::refused(Code::Conflict, "the operator's company cannot be deleted"));
+        }
+        let rev = next_rev(self.sql, self.now)?;
+        self.sql.execute(
+            "INSERT INTO dirty (digest, rev, due_at, round, attempts) SELECT digest, ?2, ?3, 1, 0 FROM keys WHERE company = ?1 \
+             ON CONFLICT (digest) DO UPDATE SET rev = ?2, due_at = MAX(due_at, ?3), round = 1, attempts = 0",
+            &[(&company).into(), rev.into(), self.now.plus(self.settings.common.timing.put_interval).into()],
+        )?;
+        self.sql.execute("INSERT OR IGNORE INTO tombstones (digest) SELECT digest FROM keys WHERE company = ?1", &[(&company).into()])?;
+        for table in [
+            "keys",
+            "owners",
+            "companies",
+            "key_usage",
+            "key_buckets",
+            "audit",
+            "audit_heads",
+            "sessions",
+            "used_links",
+            "idempotency",
+            "sweeps",
+            "outbox",
+        ] {
+            // A note to another trail stays: it is not the company's.
+            let kept = if table == "outbox" { " AND kind <> 'note'" } else { "" };
+            self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1{kept}"), &[(&company).into()])?;
+        }
+        outbox::add_change(self.sql, self.now, outbox::Kind::Company, &company, "", rev)?;
+        self.register(&company, rev, None)?;
+        self.record_at_home(self.note(company.as_str(), "done", view(&old), Value::Null))?;
+        Ok(Handled::nothing())
+    }
+
+    fn register(&self, company: &CompanyId, rev: u64, object: Option<Value>) -> Result<(), Failure> {
+        register(self.sql, self.now, self.shard, company, rev, object)
+    }
+}
+
+/// Tells the Registry what became of a company.
+pub(super) fn register(
+    sql: &impl Sql,
+    now: keyward_shared::time::Millis,
+    shard: Shard,
+    company: &CompanyId,
+    rev: u64,
+    object: Option<Value>,
+) -> Result<(), Failure> {
+    outbox::add_company(sql, now, &CompanyNotice { company: company.clone(), shard, rev, object })
+}

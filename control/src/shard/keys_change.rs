@@ -1,0 +1,162 @@
+//! Changing, revoking and deleting keys.
+
+use keyward_shared::{ids::KeyId, problem::Code};
+use serde_json::Value;
+
+use super::{
+    answer::Handled,
+    ceilings::{self, Limits},
+    failure::Failure,
+    key_view::{status, trail, view},
+    keys_create::{check_lifetime, check_permissions, latest_expiry},
+    query::Query,
+    rows::{self, KeyRow, worth},
+    turn::{Turn, next_rev},
+    validate::Fields,
+};
+use crate::sql::{Columns, Sql};
+
+impl<S: Sql> Turn<'_, S> {
+    /// `PATCH /v1/keys/{id}`: null takes a limit away.
+    pub(super) fn change_key(&mut self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        let old = self.visible_key()?;
+        ceilings::changes(self.caller, &self.company, &old.owner)?;
+        let mut fields = Fields::read(&self.call.body, &["name", "expires_at", "permissions", "allowed_ips", "rate_limit", "metadata"])?;
+        if status(&old, self.now) != "active" {
+            return Err(Failure::refused(Code::Conflict, "an expired or revoked key cannot be changed"));
+        }
+        let owners = old.owner_state.as_ref().map(|state| worth(self.settings, &self.company, &state.1)).unwrap_or_default();
+        let mut new = old.clone();
+        if fields.has("name") {
+            new.name = fields.required_label("name", 100).unwrap_or_default();
+        }
+        if fields.has("expires_at") {
+            new.expires_at = fields.future("expires_at", self.now);
+            let company = rows::company(self.sql, &self.company)?.ok_or_else(|| Failure::not_found("company"))?;
+            let latest = latest_expiry(company.max_key_lifetime_days, old.created_at);
+            if new.expires_at != old.expires_at {
+                check_lifetime(&mut fields, new.expires_at, latest);
+            }
+            new.expires_at = new.expires_at.or(latest);
+        }
+        if fields.has("permissions") {
+            new.permissions = fields.permissions("permissions");
+            if new.permissions != old.permissions {
+                check_permissions(&mut fields, new.permissions.as_ref(), &owners);
+            }
+        }
+        if fields.has("allowed_ips") {
+            new.networks = fields.networks("allowed_ips").unwrap_or_default();
+        }
+        if fields.has("rate_limit") {
+            new.rate_limit = fields.label("rate_limit", 50);
+        }
+        if fields.has("metadata") {
+            new.metadata = fields.metadata("metadata").unwrap_or_default();
+        }
+        fields.check()?;
+        ceilings::widen(self.caller, &owners, &limits(&old), &limits(&new))?;
+        if new == old {
+            return Ok(self.key_answer(&old));
+        }
+        let rev = next_rev(self.sql, self.now)?;
+        self.sql.execute(
+            "UPDATE keys SET name = ?3, expires_at = ?4, permissions = ?5, networks = ?6, rate_limit = ?7, metadata = ?8, rev = ?9, changed_at = ?10, \
+             announced_at = NULL WHERE company = ?1 AND key_id = ?2",
+            &[
+                (&self.company).into(),
+                (&old.id).into(),
+                new.name.into(),
+                new.expires_at.into(),
+                new.permissions.as_ref().map(serde_json::to_string).transpose()?.into(),
+                serde_json::to_string(&new.networks)?.into(),
+                new.rate_limit.into(),
+                serde_json::to_string(&new.metadata)?.into(),
+                rev.into(),
+                self.now.into(),
+            ],
+        )?;
+        self.key_changed(&old, rev)?;
+        let new = self.reread(&old.id)?;
+        self.record(old.id.as_str(), trail(&old, self.now), trail(&new, self.now))?;
+        Ok(self.key_answer(&new))
+    }
+
+    /// `POST /v1/keys/{id}/revoke`: again is the same answer.
+    pub(super) fn revoke_key(&mut self) -> Result<Handled, Failure> {
+        let query = Query::read(&self.call.query, &["cascade"])?;
+        let cascade = query.truth("cascade")?;
+        let key = self.visible_key()?;
+        let mut fields = Fields::read(&self.call.body, &["reason"])?;
+        let reason = fields.label("reason", 200);
+        fields.check()?;
+        let mut family = vec![key.id.clone()];
+        if cascade {
+            self.add_descendants(&mut family)?;
+        }
+        for id in &family {
+            let old = self.reread(id)?;
+            if old.revoked_at.is_none() && ceilings::sees(self.caller, &self.company, &old.owner, &old.id) {
+                self.revoke(&old, reason.as_deref())?;
+            }
+        }
+        Ok(self.key_answer(&self.reread(&key.id)?))
+    }
+
+    /// Adds, after the one key in `family`, all keys that it made, and those that they made.
+    fn add_descendants(&self, family: &mut Vec<KeyId>) -> Result<(), Failure> {
+        let mut next = 0;
+        while let Some(parent) = family.get(next).cloned() {
+            next += 1;
+            for row in self
+                .sql
+                .execute("SELECT key_id FROM keys WHERE company = ?1 AND parent = ?2", &[(&self.company).into(), (&parent).into()])?
+            {
+                let child: KeyId = Columns::of(row).parsed()?;
+                if !family.contains(&child) {
+                    family.push(child);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn revoke(&self, old: &KeyRow, reason: Option<&str>) -> Result<(), Failure> {
+        let rev = next_rev(self.sql, self.now)?;
+        self.sql.execute(
+            "UPDATE keys SET revoked_at = ?3, revoked_by = ?4, revoke_reason = ?5, rev = ?6, changed_at = ?3, announced_at = NULL \
+             WHERE company = ?1 AND key_id = ?2",
+            &[(&self.company).into(), (&old.id).into(), self.now.into(), self.actor().into(), reason.into(), rev.into()],
+        )?;
+        self.key_changed(old, rev)?;
+        self.record(old.id.as_str(), trail(old, self.now), trail(&self.reread(&old.id)?, self.now))
+    }
+
+    /// `DELETE /v1/keys/{id}`: the digest can never be used again, the trail remembers.
+    pub(super) fn delete_key(&mut self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        let old = self.visible_key()?;
+        let rev = next_rev(self.sql, self.now)?;
+        self.sql.execute("INSERT OR IGNORE INTO tombstones (digest) VALUES (?1)", &[(&old.digest).into()])?;
+        for table in ["keys", "key_usage", "key_buckets"] {
+            self.sql
+                .execute(&format!("DELETE FROM {table} WHERE company = ?1 AND key_id = ?2"), &[(&self.company).into(), (&old.id).into()])?;
+        }
+        self.key_changed(&old, rev)?;
+        self.record(old.id.as_str(), trail(&old, self.now), Value::Null)?;
+        Ok(Handled::nothing())
+    }
+
+    fn reread(&self, id: &KeyId) -> Result<KeyRow, Failure> {
+        rows::key(self.sql, &self.company, id)?.ok_or_else(|| Failure::not_found("key"))
+    }
+
+    fn key_answer(&self, key: &KeyRow) -> Handled {
+        Handled::ok(view(key, self.settings, self.now)).about(&self.company, &key.id)
+    }
+}
+
+fn limits(key: &KeyRow) -> Limits {
+    Limits { restriction: key.permissions.clone(), networks: key.networks.clone(), expires_at: key.expires_at }
+}

@@ -1,0 +1,247 @@
+//! The Shard object as a state machine over SQL: the only writer of its companies' data. Synchronous and pure: time
+//! and random bytes are arguments; delivering, publishing and alarms are the adapter's.
+//!
+//! Read top-down: [`Shard::handle`] (one API call), `turn` (what every call needs), `ceilings` (who may do what), then
+//! one file per kind of call; `outbox` and `publish` are what is left to do afterwards.
+
+pub mod answer;
+pub mod audit;
+pub mod authenticate;
+mod bootstrap;
+pub mod ceilings;
+mod companies;
+mod cursor;
+pub mod failure;
+mod idempotency;
+mod json;
+mod key_view;
+mod keys_change;
+mod keys_create;
+mod keys_list;
+pub mod outbox;
+mod owners;
+pub mod publish;
+pub mod query;
+pub mod rows;
+pub mod schema;
+mod sessions;
+mod turn;
+mod usage;
+pub mod validate;
+
+use keyward_shared::{
+    digest::Digest,
+    ids::CompanyId,
+    messages::{ResolveAnswer, UsageReport},
+    problem::Code,
+    shard::Shard as ShardName,
+    time::Millis,
+};
+
+pub use self::turn::Random;
+use self::{answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, turn::Turn};
+use crate::{
+    call::{ApiCall, AuditNote, Authenticate, Caller, Redeem, Redeemed, SignOut},
+    route::{self, Home, Missed},
+    settings::ControlSettings,
+    sql::{Sql, SqlError},
+};
+
+/// One shard.
+#[derive(Debug)]
+pub struct Shard<S> {
+    sql: S,
+    settings: ControlSettings,
+    name: ShardName,
+}
+
+impl<S: Sql> Shard<S> {
+    /// The shard called `name`, whose data lies in `sql`.
+    pub fn new(sql: S, settings: ControlSettings, name: ShardName) -> Result<Self, SqlError> {
+        schema::migrate(&sql)?;
+        Ok(Self { sql, settings, name })
+    }
+
+    /// The database.
+    pub fn sql(&self) -> &S {
+        &self.sql
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &ControlSettings {
+        &self.settings
+    }
+
+    /// The shard's name.
+    pub fn name(&self) -> ShardName {
+        self.name
+    }
+
+    /// Makes the operator's company where it is missing. To be called before anything is asked.
+    pub fn prepare(&self, now: Millis, random: Random<'_>) -> Result<(), Failure> {
+        if bootstrap::wanted(&self.sql, &self.settings, self.name)? {
+            self.sql.transaction(|| bootstrap::bootstrap(&self.sql, &self.settings, self.name, now, random))?;
+        }
+        Ok(())
+    }
+
+    /// Who a credential stands for.
+    pub fn authenticate(&self, now: Millis, request: &Authenticate) -> Result<Caller, Failure> {
+        authenticate::authenticate(&self.sql, &self.settings, self.name, now, &request.credential, request.address)
+    }
+
+    /// Answers one API call. A change is whole or not at all; a refused one is recorded.
+    pub fn handle(&self, now: Millis, random: Random<'_>, call: &ApiCall) -> Handled {
+        self.try_handle(now, random, call).unwrap_or_else(|failure| {
+            let log = (!matches!(failure, Failure::Refused(_))).then(|| failure.to_string());
+            Handled { log, ..Handled::problem(&failure.problem(), &call.request_id) }
+        })
+    }
+
+    fn try_handle(&self, now: Millis, random: Random<'_>, call: &ApiCall) -> Result<Handled, Failure> {
+        let found = match route::find(&call.method, &call.path) {
+            Ok(found) if found.endpoint.home() == Home::Shard => found,
+            Ok(_) | Err(Missed::Path) => return Err(Failure::not_found("path")),
+            Err(Missed::Method { allow }) => {
+                let refused = Failure::refused(Code::MethodNotAllowed, format!("allowed: {allow}"));
+                let mut handled = Handled::problem(&refused.problem(), &call.request_id);
+                handled.headers.push(("Allow".into(), allow));
+                return Ok(handled);
+            }
+        };
+        let caller = authenticate::authenticate(&self.sql, &self.settings, self.name, now, &call.credential, call.address)?;
+        if let Some(key) = &caller.key
+            && !matches!(call.credential, crate::call::Credential::Vouched(_))
+        {
+            usage::touch(&self.sql, &caller.company, &key.id, now)?;
+        }
+        let company = match &call.company {
+            _ if found.endpoint.names_company() => CompanyId::new(&found.argument).map_err(|_| Failure::not_found("company"))?,
+            Some(company) => company.clone(),
+            None => caller.company.clone(),
+        };
+        let mut turn =
+            Turn { sql: &self.sql, settings: &self.settings, shard: self.name, now, call, caller: &caller, company, found: &found, random };
+        if !found.endpoint.mutates() {
+            turn.permitted()?;
+            return turn.execute();
+        }
+        let done = self.sql.transaction(|| {
+            turn.permitted()?;
+            turn.execute_once()
+        });
+        if let Err(failure @ Failure::Refused(_)) = &done {
+            self.sql.transaction(|| turn.record_refusal(failure))?;
+        }
+        done
+    }
+
+    /// Reads again how far the change has come that `handled` tells of, after the announcement.
+    pub fn refresh(&self, handled: &mut Handled) -> Result<(), SqlError> {
+        if let (Some((company, id)), Some(body)) = (&handled.key, handled.body.as_mut())
+            && let Some(key) = rows::key(&self.sql, company, id)?
+        {
+            body["propagation"] = key_view::propagation(&key, &self.settings.common.timing);
+        }
+        Ok(())
+    }
+
+    /// Begins a session with a sign-in link.
+    pub fn redeem(&self, now: Millis, random: Random<'_>, request: &Redeem) -> Result<Redeemed, Failure> {
+        self.sql.transaction(|| sessions::redeem(&self.sql, &self.settings, now, random, request))
+    }
+
+    /// Ends a session.
+    pub fn sign_out(&self, now: Millis, request: &SignOut) -> Result<(), Failure> {
+        self.sql.transaction(|| sessions::sign_out(&self.sql, now, request))
+    }
+
+    /// Writes down what another object did for a caller of one of this shard's companies. Of a company that is not
+    /// here there is no trail.
+    pub fn note(&self, now: Millis, note: &AuditNote) -> Result<(), Failure> {
+        self.sql.transaction(|| match rows::company(&self.sql, &note.company)? {
+            Some(_) => audit::append(&self.sql, now, note),
+            None => Ok(()),
+        })
+    }
+
+    /// The truth about one digest.
+    pub fn resolve(&self, now: Millis, digest: &Digest) -> Result<ResolveAnswer, Failure> {
+        self.sql.transaction(|| publish::resolve(&self.sql, &self.settings, self.name, now, digest))
+    }
+
+    /// Takes a report of use.
+    pub fn usage(&self, now: Millis, report: &UsageReport) -> Result<(), Failure> {
+        self.sql.transaction(|| Ok(usage::report(&self.sql, now, &self.settings.common.timing, report)?))
+    }
+
+    /// What other objects are to be told now.
+    pub fn deliveries(&self, now: Millis) -> Result<Vec<Delivery>, Failure> {
+        outbox::due(&self.sql, now, self.name)
+    }
+
+    /// The Feed object took changes and stamped them.
+    pub fn announced(&self, ids: &[u64], announced_at: Millis) -> Result<(), SqlError> {
+        self.sql.transaction(|| outbox::announced(&self.sql, ids, announced_at))
+    }
+
+    /// Something else was delivered.
+    pub fn delivered(&self, id: u64) -> Result<(), SqlError> {
+        outbox::delivered(&self.sql, id)
+    }
+
+    /// Something could not be delivered.
+    pub fn undelivered(&self, ids: &[u64], now: Millis) -> Result<(), SqlError> {
+        self.sql.transaction(|| outbox::failed(&self.sql, ids, now))
+    }
+
+    /// What is to be put into the replicated store now, at most `limit`.
+    pub fn due(&self, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
+        self.sql.transaction(|| publish::advance_sweep(&self.sql, now, &self.settings.common.timing))?;
+        publish::due(&self.sql, &self.settings, self.name, now, limit)
+    }
+
+    /// A publication went out, or failed.
+    pub fn published(&self, now: Millis, publication: &Publication, success: bool) -> Result<(), SqlError> {
+        self.sql.transaction(|| publish::published(&self.sql, &self.settings.common.timing, now, publication, success))
+    }
+
+    /// Removes what has outlived its time.
+    pub fn prune(&self, now: Millis) -> Result<(), SqlError> {
+        self.sql.transaction(|| usage::prune(&self.sql, now))
+    }
+
+    /// When there is next something to do; `None`: nothing is left.
+    pub fn next_alarm(&self, now: Millis) -> Result<Option<Millis>, SqlError> {
+        Ok([outbox::next_due(&self.sql)?, publish::next_due(&self.sql, now)?].into_iter().flatten().min())
+    }
+}
+
+impl<S: Sql> Turn<'_, S> {
+    /// Whether the caller may make this call, and make it in this company.
+    fn permitted(&self) -> Result<(), Failure> {
+        let names_company = self.found.endpoint.names_company();
+        ceilings::require(self.found.endpoint, &self.found.argument, self.caller)?;
+        if ShardName::of(&self.company) != self.shard {
+            return Err(Failure::not_found("company"));
+        }
+        if self.company == self.caller.company {
+            return Ok(());
+        }
+        let known = || Ok::<_, SqlError>(names_company || rows::company(self.sql, &self.company)?.is_some());
+        if ceilings::is_operator(self.caller) && known()? { Ok(()) } else { Err(Failure::not_found("company")) }
+    }
+
+    /// Records a refused change: in the company that it was meant for, where the caller may act there at all, else in
+    /// the caller's own.
+    fn record_refusal(&self, failure: &Failure) -> Result<(), Failure> {
+        let code = failure.problem().code;
+        let mut note = self.note(&self.found.argument, code.as_str(), serde_json::Value::Null, serde_json::Value::Null);
+        let within = self.company == self.caller.company || ceilings::is_operator(self.caller);
+        if within && rows::company(self.sql, &self.company)?.is_some() {
+            return audit::append(self.sql, self.now, &note);
+        }
+        note.outcome = format!("{code_text} in {company}", code_text = code.as_str(), company = self.company);
+        self.record_at_home(note)
+    }
+}

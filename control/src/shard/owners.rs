@@ -1,0 +1,139 @@
+//! The directory: who the people of a company are and what they may do.
+
+use keyward_shared::{
+    ids::OwnerId,
+    permission::{OPERATOR, PermissionSet},
+    problem::Code,
+};
+use serde_json::{Value, json};
+
+use super::{
+    answer::Handled,
+    ceilings,
+    cursor::Pages,
+    failure::Failure,
+    query::Query,
+    rows::{self, OwnerRow},
+    turn::{Turn, next_rev},
+    validate::Fields,
+};
+use crate::{sql::Sql, time::rfc3339};
+
+fn view(owner: &OwnerRow) -> Value {
+    json!({
+        "owner": owner.owner,
+        "company": owner.company,
+        "name": owner.name,
+        "email": owner.email,
+        "permissions": owner.permissions,
+        "active": owner.active,
+        "created_at": rfc3339(owner.created_at),
+        "changed_at": rfc3339(owner.changed.at),
+    })
+}
+
+impl<S: Sql> Turn<'_, S> {
+    /// The owner that the path names.
+    fn named_owner(&self) -> Result<OwnerId, Failure> {
+        OwnerId::new(&self.found.argument).map_err(|_| Failure::not_found("owner"))
+    }
+
+    /// `GET /v1/owners/{owner}`.
+    pub(super) fn get_owner(&self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        let owner = rows::owner(self.sql, &self.company, &self.named_owner()?)?.ok_or_else(|| Failure::not_found("owner"))?;
+        Ok(Handled::ok(view(&owner)))
+    }
+
+    /// `GET /v1/owners`: in the order of their ids.
+    pub(super) fn list_owners(&self) -> Result<Handled, Failure> {
+        let query = Query::read(&self.call.query, &["limit", "cursor"])?;
+        let pages = Pages::new(&self.settings.session_secrets, "owners", &self.company, "", &query);
+        let after = pages.place(&query)?.unwrap_or_default();
+        let limit = query.limit()?;
+        let mut owners = rows::owners_after(self.sql, &self.company, &after, limit + 1)?;
+        let more = owners.len() as u64 > limit;
+        owners.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let next = owners.last().filter(|_| more).map(|last| pages.cursor(last.owner.as_str()));
+        Ok(Handled::ok(json!({ "owners": owners.iter().map(view).collect::<Vec<_>>(), "next_cursor": next })))
+    }
+
+    /// `PUT /v1/owners/{owner}`: makes or replaces.
+    pub(super) fn put_owner(&mut self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        if rows::company(self.sql, &self.company)?.is_none() {
+            return Err(Failure::not_found("company"));
+        }
+        let mut fields = Fields::read(&self.call.body, &["name", "email", "permissions", "active"])?;
+        let id = OwnerId::new(&self.found.argument);
+        if let Err(error) = &id {
+            fields.wrong("owner", error.to_string());
+        }
+        let name = fields.required_label("name", 100);
+        let email = fields.email("email");
+        let permissions = fields.permissions("permissions").unwrap_or_default();
+        let active = fields.truth("active").unwrap_or(true);
+        if permissions.iter().any(|permission| permission.as_str() == OPERATOR) && self.company != self.settings.common.operator_company {
+            fields.wrong("permissions", "keyward.operator is for the operator's company only");
+        }
+        fields.check()?;
+        let id = id.map_err(|_| Failure::not_found("owner"))?;
+        let old = rows::owner(self.sql, &self.company, &id)?;
+        // Who could not act had nothing: to let them act again gives them everything that they then have.
+        let had = old.as_ref().filter(|old| old.active || !active).map(|old| &old.permissions);
+        ceilings::gives(self.caller, had, &permissions)?;
+
+        let rev = next_rev(self.sql, self.now)?;
+        let announced = old.is_none().then_some(self.now); // nothing that is known of the owner can be outdated
+        self.sql.execute(
+            "INSERT INTO owners (company, owner, name, email, permissions, active, created_at, rev, changed_at, announced_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?9) ON CONFLICT (company, owner) DO UPDATE SET \
+             name = ?3, email = ?4, permissions = ?5, active = ?6, rev = ?8, changed_at = ?7, announced_at = NULL",
+            &[
+                (&self.company).into(),
+                (&id).into(),
+                name.unwrap_or_default().into(),
+                email.into(),
+                serde_json::to_string(&permissions)?.into(),
+                active.into(),
+                self.now.into(),
+                rev.into(),
+                announced.into(),
+            ],
+        )?;
+        if old.is_some() {
+            self.owner_changed(&id, rev)?;
+        }
+        let new = rows::owner(self.sql, &self.company, &id)?.ok_or_else(|| Failure::not_found("owner"))?;
+        self.record(id.as_str(), old.as_ref().map_or(Value::Null, view), view(&new))?;
+        Ok(Handled { status: if old.is_some() { 200 } else { 201 }, ..Handled::ok(view(&new)) })
+    }
+
+    /// `DELETE /v1/owners/{owner}`: revokes the owner's keys and ends the owner's sessions.
+    pub(super) fn delete_owner(&mut self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        let id = self.named_owner()?;
+        let old = rows::owner(self.sql, &self.company, &id)?.ok_or_else(|| Failure::not_found("owner"))?;
+        if self.caller.company == self.company && self.caller.owner == id {
+            return Err(Failure::refused(Code::Conflict, "nobody deletes themselves"));
+        }
+        let rev = next_rev(self.sql, self.now)?;
+        let pair: [crate::sql::Value; 2] = [(&self.company).into(), (&id).into()];
+        self.sql.execute(
+            "UPDATE keys SET revoked_at = ?3, revoked_by = ?4, revoke_reason = 'the owner was deleted', rev = ?5, changed_at = ?3, announced_at = NULL \
+             WHERE company = ?1 AND owner = ?2 AND revoked_at IS NULL",
+            &[pair[0].clone(), pair[1].clone(), self.now.into(), self.actor().into(), rev.into()],
+        )?;
+        for table in ["owners", "sessions"] {
+            self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1 AND owner = ?2"), &pair)?;
+        }
+        self.owner_changed(&id, rev)?;
+        self.record(id.as_str(), view(&old), Value::Null)?;
+        Ok(Handled::nothing())
+    }
+}
+
+/// What the owner of a bootstrap key may do.
+pub(super) fn bootstrap_permissions() -> PermissionSet {
+    PermissionSet::parse(["*", "keyward.*", OPERATOR]).unwrap_or_default() // well-formed
+}

@@ -1,0 +1,163 @@
+//! Which records must be put into the replicated store, when, and the truth about one digest.
+//!
+//! A mark says that a digest's record is outdated there. It is cleared only if no change came meanwhile, and only after
+//! a second put: an earlier one may arrive late, and the store has no compare-and-set.
+
+use keyward_shared::{digest::Digest, ids::CompanyId, messages::ResolveAnswer, record, shard::Shard, time::Millis, timing::Timing};
+
+use super::{failure::Failure, rows, turn::current_rev};
+use crate::{
+    settings::ControlSettings,
+    sql::{Columns, Sql, SqlError},
+};
+
+/// How many keys of an owner or a company are marked in one go.
+const SWEEP: u64 = 500;
+/// The first and the longest time to wait after a failed put.
+const BACKOFF: (u64, u64) = (1_000, 60_000);
+
+/// What to do with one name in the replicated store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// The name there.
+    pub name: String,
+    /// The sealed record; `None`: remove the name.
+    pub value: Option<String>,
+    /// Whose record.
+    pub digest: Digest,
+    /// The mark's revision when it was read.
+    pub rev: u64,
+    /// Put for the first or for the second time.
+    pub round: u64,
+}
+
+/// Marks a digest: its record changed with revision `rev`.
+pub fn mark(sql: &impl Sql, digest: &Digest, rev: u64, now: Millis, timing: &Timing) -> Result<(), SqlError> {
+    let due = put_at(sql, digest)?.map_or(now, |last| now.max(last.plus(timing.put_interval)));
+    sql.execute(
+        "INSERT INTO dirty (digest, rev, due_at, round, attempts) VALUES (?1, ?2, ?3, 1, 0) \
+         ON CONFLICT (digest) DO UPDATE SET rev = ?2, due_at = ?3, round = 1, attempts = 0",
+        &[digest.into(), rev.into(), due.into()],
+    )?;
+    Ok(())
+}
+
+fn put_at(sql: &impl Sql, digest: &Digest) -> Result<Option<Millis>, SqlError> {
+    let row = sql.execute("SELECT put_at FROM puts WHERE digest = ?1", &[digest.into()])?.pop();
+    row.map(|row| Columns::of(row).time()).transpose()
+}
+
+/// All keys of an owner (of a company where `owner` is empty) will be marked, a handful at a time.
+pub fn sweep(sql: &impl Sql, company: &CompanyId, owner: &str, rev: u64) -> Result<(), SqlError> {
+    sql.execute(
+        "INSERT INTO sweeps (company, owner, rev, place) VALUES (?1, ?2, ?3, 0) ON CONFLICT (company, owner) DO UPDATE SET rev = ?3, place = 0",
+        &[company.into(), owner.into(), rev.into()],
+    )?;
+    Ok(())
+}
+
+/// Marks the next handful of keys of one sweep.
+pub fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing) -> Result<(), Failure> {
+    let Some(row) = sql.execute("SELECT company, owner, rev, place FROM sweeps LIMIT 1", &[])?.pop() else { return Ok(()) };
+    let mut c = Columns::of(row);
+    let (company, owner, rev, place): (CompanyId, String, u64, u64) = (c.parsed()?, c.text()?, c.number()?, c.number()?);
+    let of_owner = if owner.is_empty() { "?2 = ''" } else { "owner = ?2" };
+    let keys = sql.execute(
+        &format!("SELECT digest, place FROM keys WHERE company = ?1 AND {of_owner} AND place > ?3 ORDER BY place LIMIT ?4"),
+        &[(&company).into(), owner.as_str().into(), place.into(), SWEEP.into()],
+    )?;
+    let whole = (keys.len() as u64) < SWEEP;
+    let mut last = place;
+    for row in keys {
+        let mut c = Columns::of(row);
+        mark(sql, &c.parsed()?, rev, now, timing)?;
+        last = c.number()?;
+    }
+    let statement = if whole {
+        "DELETE FROM sweeps WHERE company = ?1 AND owner = ?2 AND ?3 >= 0"
+    } else {
+        "UPDATE sweeps SET place = ?3 WHERE company = ?1 AND owner = ?2"
+    };
+    sql.execute(statement, &[(&company).into(), owner.into(), last.into()])?;
+    Ok(())
+}
+
+/// At most `limit` of the publications that are due at `now`, from the rows as they are now.
+pub fn due(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
+    let statement = "SELECT digest, rev, round FROM dirty WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
+    let mut publications = Vec::new();
+    for row in sql.execute(statement, &[now.into(), limit.into()])? {
+        let mut c = Columns::of(row);
+        let (digest, rev, round) = (c.parsed()?, c.number()?, c.number()?);
+        let value = sealed(sql, settings, shard, now, &digest)?;
+        publications.push(Publication { name: record::name(shard, &digest), value, digest, rev, round });
+    }
+    Ok(publications)
+}
+
+/// The record of `digest` as of now, sealed; `None` where there is no such key.
+fn sealed(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, digest: &Digest) -> Result<Option<String>, Failure> {
+    let Some(key) = rows::key_by_digest(sql, digest)? else { return Ok(None) };
+    let as_of = now.minus(settings.common.timing.as_of_margin);
+    let record = key.record(settings, shard, current_rev(sql)?, as_of);
+    Ok(Some(record.seal(&settings.common.record_secrets, digest)?))
+}
+
+/// A publication went out, or failed.
+pub fn published(sql: &impl Sql, timing: &Timing, now: Millis, publication: &Publication, success: bool) -> Result<(), SqlError> {
+    let (digest, rev) = (&publication.digest, publication.rev);
+    if !success {
+        sql.execute(
+            "UPDATE dirty SET attempts = attempts + 1, due_at = ?2 + MIN(?4, ?3 << MIN(attempts, 10)) WHERE digest = ?1",
+            &[digest.into(), now.into(), BACKOFF.0.into(), BACKOFF.1.into()],
+        )?;
+        return Ok(());
+    }
+    let gone = publication.value.is_none() && publication.round > 1;
+    if gone {
+        sql.execute("DELETE FROM puts WHERE digest = ?1", &[digest.into()])?;
+    } else {
+        let statement = "INSERT INTO puts (digest, put_at) VALUES (?1, ?2) ON CONFLICT (digest) DO UPDATE SET put_at = ?2";
+        sql.execute(statement, &[digest.into(), now.into()])?;
+    }
+    let pair = [digest.into(), rev.into()];
+    if publication.round > 1 {
+        sql.execute("DELETE FROM dirty WHERE digest = ?1 AND rev = ?2 AND round > 1", &pair)?;
+    } else {
+        sql.execute(
+            "UPDATE dirty SET round = 2, attempts = 0, due_at = ?3 WHERE digest = ?1 AND rev = ?2 AND round = 1",
+            &[pair[0].clone(), pair[1].clone(), now.plus(timing.put_again).into()],
+        )?;
+    }
+    // Where a change came meanwhile the mark stays, but not sooner than the store can be written again.
+    sql.execute(
+        "UPDATE dirty SET due_at = MAX(due_at, ?3) WHERE digest = ?1 AND rev <> ?2",
+        &[digest.into(), rev.into(), now.plus(timing.put_interval).into()],
+    )?;
+    Ok(())
+}
+
+/// The truth about one digest, now. An edge asks because the store could not answer: so the record is put again, unless
+/// it was lately or is about to be.
+pub fn resolve(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, digest: &Digest) -> Result<ResolveAnswer, Failure> {
+    let timing = &settings.common.timing;
+    let Some(record) = sealed(sql, settings, shard, now, digest)? else { return Ok(ResolveAnswer::Absent) };
+    let stale = put_at(sql, digest)?.is_none_or(|last| last.plus(timing.put_again) <= now);
+    if stale {
+        // Not a change: one put is enough, and a mark that is there already has its own time.
+        sql.execute(
+            "INSERT INTO dirty (digest, rev, due_at, round, attempts) VALUES (?1, ?2, ?3, 2, 0) ON CONFLICT (digest) DO NOTHING",
+            &[digest.into(), current_rev(sql)?.into(), now.into()],
+        )?;
+    }
+    Ok(ResolveAnswer::Record(record))
+}
+
+/// When the next publication is due.
+pub fn next_due(sql: &impl Sql, now: Millis) -> Result<Option<Millis>, SqlError> {
+    if !sql.execute("SELECT 1 FROM sweeps LIMIT 1", &[])?.is_empty() {
+        return Ok(Some(now));
+    }
+    let row = sql.execute("SELECT due_at FROM dirty ORDER BY due_at LIMIT 1", &[])?.pop();
+    row.map(|row| Columns::of(row).time()).transpose()
+}

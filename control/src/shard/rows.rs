@@ -1,0 +1,265 @@
+//! Companies, owners and keys as they are stored, and how they are read.
+
+use keyward_shared::{
+    digest::Digest,
+    ids::{CompanyId, KeyId, OwnerId},
+    network::Network,
+    permission::PermissionSet,
+    record::{self, KeyState, Record},
+    shard::Shard,
+    time::Millis,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    settings::ControlSettings,
+    sql::{Columns, Row, Sql, SqlError},
+};
+
+/// When something changed and when every edge was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The revision of the change.
+    pub rev: u64,
+    /// When it was committed.
+    pub at: Millis,
+    /// The Feed object's stamp; `None`: not yet announced.
+    pub announced_at: Option<Millis>,
+}
+
+impl Changed {
+    fn read(columns: &mut Columns) -> Result<Self, SqlError> {
+        Ok(Self { rev: columns.number()?, at: columns.time()?, announced_at: columns.optional_time()? })
+    }
+}
+
+/// A company.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompanyRow {
+    /// Its id.
+    pub company: CompanyId,
+    /// What people call it.
+    pub name: String,
+    /// Whether its people and keys may act.
+    pub active: bool,
+    /// The longest life of its keys.
+    pub max_key_lifetime_days: Option<u64>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// Its last change.
+    pub changed: Changed,
+}
+
+/// The company, where it lives in this shard.
+pub fn company(sql: &impl Sql, company: &CompanyId) -> Result<Option<CompanyRow>, SqlError> {
+    let statement =
+        "SELECT company, name, active, max_key_lifetime_days, created_at, rev, changed_at, announced_at FROM companies WHERE company = ?1";
+    let read = |row: Row| {
+        let mut c = Columns::of(row);
+        Ok(CompanyRow {
+            company: c.parsed()?,
+            name: c.text()?,
+            active: c.truth()?,
+            max_key_lifetime_days: c.optional_number()?,
+            created_at: c.time()?,
+            changed: Changed::read(&mut c)?,
+        })
+    };
+    sql.execute(statement, &[company.into()])?.pop().map(read).transpose()
+}
+
+/// A person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnerRow {
+    /// Their company.
+    pub company: CompanyId,
+    /// Their id.
+    pub owner: OwnerId,
+    /// What people call them.
+    pub name: String,
+    /// Where they can be written to.
+    pub email: Option<String>,
+    /// What they may do, as it was given.
+    pub permissions: PermissionSet,
+    /// Whether they may act.
+    pub active: bool,
+    /// When they were made known.
+    pub created_at: Millis,
+    /// Their last change.
+    pub changed: Changed,
+}
+
+const OWNER_COLUMNS: &str = "company, owner, name, email, permissions, active, created_at, rev, changed_at, announced_at";
+
+fn read_owner(row: Row) -> Result<OwnerRow, SqlError> {
+    let mut c = Columns::of(row);
+    Ok(OwnerRow {
+        company: c.parsed()?,
+        owner: c.parsed()?,
+        name: c.text()?,
+        email: c.optional_text()?,
+        permissions: c.optional_json()?.unwrap_or_default(),
+        active: c.truth()?,
+        created_at: c.time()?,
+        changed: Changed::read(&mut c)?,
+    })
+}
+
+/// The owner, where the company has one of that name.
+pub fn owner(sql: &impl Sql, company: &CompanyId, owner: &OwnerId) -> Result<Option<OwnerRow>, SqlError> {
+    let statement = format!("SELECT {OWNER_COLUMNS} FROM owners WHERE company = ?1 AND owner = ?2");
+    sql.execute(&statement, &[company.into(), owner.into()])?.pop().map(read_owner).transpose()
+}
+
+/// The company's owners in the order of their ids, `limit` of them after `after`.
+pub fn owners_after(sql: &impl Sql, company: &CompanyId, after: &str, limit: u64) -> Result<Vec<OwnerRow>, SqlError> {
+    let statement = format!("SELECT {OWNER_COLUMNS} FROM owners WHERE company = ?1 AND owner > ?2 ORDER BY owner LIMIT ?3");
+    sql.execute(&statement, &[company.into(), after.into(), limit.into()])?.into_iter().map(read_owner).collect()
+}
+
+/// A key with what decides about it: its owner and its company.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the fields of the key object in the API
+pub struct KeyRow {
+    pub company: CompanyId,
+    pub id: KeyId,
+    pub digest: Digest,
+    pub owner: OwnerId,
+    pub name: String,
+    pub hint: String,
+    /// Its place in the order of creation.
+    pub place: u64,
+    pub created_at: Millis,
+    pub created_by: String,
+    pub parent: Option<KeyId>,
+    pub expires_at: Option<Millis>,
+    /// Its own restriction.
+    pub permissions: Option<PermissionSet>,
+    pub networks: Vec<Network>,
+    pub rate_limit: Option<String>,
+    pub metadata: Map<String, Value>,
+    pub manages_keys: bool,
+    pub bootstrap: bool,
+    pub revoked_at: Option<Millis>,
+    pub revoked_by: Option<String>,
+    pub revoke_reason: Option<String>,
+    pub supersedes: Option<String>,
+    pub superseded_by: Option<String>,
+    pub changed: Changed,
+    pub last_used_at: Option<Millis>,
+    /// Name, permissions, active or not, last change; `None`: the owner was deleted.
+    pub owner_state: Option<(String, PermissionSet, bool, Changed)>,
+    /// Active or not, last change.
+    pub company_state: (bool, Changed),
+}
+
+/// The columns that [`read_key`] reads, for a `keys k` joined by [`KEY_JOINS`].
+pub const KEY_COLUMNS: &str = "k.company, k.key_id, k.digest, k.owner, k.name, k.hint, k.place, k.created_at, k.created_by, k.parent, k.expires_at, \
+     k.permissions, k.networks, k.rate_limit, k.metadata, k.manages_keys, k.bootstrap, k.revoked_at, k.revoked_by, k.revoke_reason, k.supersedes, \
+     k.superseded_by, k.rev, k.changed_at, k.announced_at, u.last_used_at, c.active, c.rev, c.changed_at, c.announced_at, \
+     o.name, o.permissions, o.active, o.rev, o.changed_at, o.announced_at";
+/// What a key is joined with, each by its primary key.
+pub const KEY_JOINS: &str = "LEFT JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id JOIN companies c ON c.company = k.company \
+     LEFT JOIN owners o ON o.company = k.company AND o.owner = k.owner";
+
+/// Reads a row of [`KEY_COLUMNS`].
+pub fn read_key(row: Row) -> Result<KeyRow, SqlError> {
+    let mut c = Columns::of(row);
+    let (company, id, digest, owner) = (c.parsed()?, c.parsed()?, c.parsed()?, c.parsed()?);
+    let (name, hint, place, created_at, created_by) = (c.text()?, c.text()?, c.number()?, c.time()?, c.text()?);
+    let parent = c.optional_text()?.and_then(|id| KeyId::new(&id).ok());
+    let (expires_at, permissions) = (c.optional_time()?, c.optional_json()?);
+    let networks = c.optional_json()?.unwrap_or_default();
+    let rate_limit = c.optional_text()?;
+    let metadata = c.optional_json()?.unwrap_or_default();
+    let (manages_keys, bootstrap) = (c.truth()?, c.truth()?);
+    let (revoked_at, revoked_by, revoke_reason) = (c.optional_time()?, c.optional_text()?, c.optional_text()?);
+    let (supersedes, superseded_by) = (c.optional_text()?, c.optional_text()?);
+    let changed = Changed::read(&mut c)?;
+    let last_used_at = c.optional_time()?;
+    let company_state = (c.truth()?, Changed::read(&mut c)?);
+    let owner_state = match c.optional_text()? {
+        None => None,
+        Some(name) => Some((name, c.optional_json()?.unwrap_or_default(), c.truth()?, Changed::read(&mut c)?)),
+    };
+    Ok(KeyRow {
+        company,
+        id,
+        digest,
+        owner,
+        name,
+        hint,
+        place,
+        created_at,
+        created_by,
+        parent,
+        expires_at,
+        permissions,
+        networks,
+        rate_limit,
+        metadata,
+        manages_keys,
+        bootstrap,
+        revoked_at,
+        revoked_by,
+        revoke_reason,
+        supersedes,
+        superseded_by,
+        changed,
+        last_used_at,
+        owner_state,
+        company_state,
+    })
+}
+
+/// The company's key of that id.
+pub fn key(sql: &impl Sql, company: &CompanyId, id: &KeyId) -> Result<Option<KeyRow>, SqlError> {
+    let statement = format!("SELECT {KEY_COLUMNS} FROM keys k {KEY_JOINS} WHERE k.company = ?1 AND k.key_id = ?2");
+    sql.execute(&statement, &[company.into(), id.into()])?.pop().map(read_key).transpose()
+}
+
+/// The key with that digest, whosever it is.
+pub fn key_by_digest(sql: &impl Sql, digest: &Digest) -> Result<Option<KeyRow>, SqlError> {
+    let statement = format!("SELECT {KEY_COLUMNS} FROM keys k {KEY_JOINS} WHERE k.digest = ?1");
+    sql.execute(&statement, &[digest.into()])?.pop().map(read_key).transpose()
+}
+
+/// What an owner's permissions are worth in `company`: `keyward.operator` counts in the operator's only.
+pub fn worth(settings: &ControlSettings, company: &CompanyId, permissions: &PermissionSet) -> PermissionSet {
+    if *company == settings.common.operator_company { permissions.clone() } else { permissions.without_operator() }
+}
+
+impl KeyRow {
+    /// What the key may do now: the owner's permissions ∩ its own restriction.
+    pub fn effective(&self, settings: &ControlSettings) -> PermissionSet {
+        let owner = self.owner_state.as_ref().map(|(_, permissions, ..)| worth(settings, &self.company, permissions)).unwrap_or_default();
+        self.permissions.as_ref().map_or_else(|| owner.clone(), |own| own.intersection(&owner))
+    }
+
+    /// Whether owner and company may act.
+    pub fn owner_active(&self) -> bool {
+        self.owner_state.as_ref().is_some_and(|state| state.2)
+    }
+
+    /// The record of the key for the edge, known true at `as_of`.
+    pub fn record(&self, settings: &ControlSettings, shard: Shard, rev: u64, as_of: Millis) -> Record {
+        Record {
+            v: record::VERSION,
+            key_id: self.id.clone(),
+            company: self.company.clone(),
+            owner: self.owner.clone(),
+            shard,
+            state: if self.revoked_at.is_some() { KeyState::Revoked } else { KeyState::Active },
+            owner_active: self.owner_active(),
+            company_active: self.company_state.0,
+            expires_at: self.expires_at,
+            created_at: self.created_at,
+            permissions: self.effective(settings),
+            networks: self.networks.clone(),
+            rate_limit: self.rate_limit.clone(),
+            metadata: (&self.metadata).into(),
+            rev,
+            as_of,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The tables of a Shard object, as a list of migrations, each applied once. Every statement elsewhere names the
+//! company; only what is looked up by digest alone (a key that is sent, a record that must be published) does not.
+
+use crate::sql::{Sql, SqlError};
+
+/// The migrations in order; never changed once released, only added to.
+const MIGRATIONS: &[&[&str]] = &[&[
+    // One row each: `rev`, and what else the object must remember about itself.
+    "CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE texts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE companies (
+        company TEXT PRIMARY KEY, name TEXT NOT NULL, active INTEGER NOT NULL, max_key_lifetime_days INTEGER,
+        created_at INTEGER NOT NULL, rev INTEGER NOT NULL, changed_at INTEGER NOT NULL, announced_at INTEGER
+    ) WITHOUT ROWID",
+    "CREATE TABLE owners (
+        company TEXT NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL, email TEXT, permissions TEXT NOT NULL, active INTEGER NOT NULL,
+        created_at INTEGER NOT NULL, rev INTEGER NOT NULL, changed_at INTEGER NOT NULL, announced_at INTEGER,
+        PRIMARY KEY (company, owner)
+    ) WITHOUT ROWID",
+    // `place` is the revision at which the key was made: unique in the shard, so lists have a stable order.
+    "CREATE TABLE keys (
+        company TEXT NOT NULL, key_id TEXT NOT NULL, digest TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, name TEXT NOT NULL, hint TEXT NOT NULL,
+        place INTEGER NOT NULL, created_at INTEGER NOT NULL, created_by TEXT NOT NULL, parent TEXT, expires_at INTEGER, permissions TEXT,
+        networks TEXT NOT NULL, rate_limit TEXT, metadata TEXT NOT NULL, manages_keys INTEGER NOT NULL, bootstrap INTEGER NOT NULL,
+        revoked_at INTEGER, revoked_by TEXT, revoke_reason TEXT, supersedes TEXT, superseded_by TEXT,
+        rev INTEGER NOT NULL, changed_at INTEGER NOT NULL, announced_at INTEGER,
+        PRIMARY KEY (company, key_id)
+    )",
+    "CREATE INDEX keys_by_company ON keys (company, place)",
+    "CREATE INDEX keys_by_owner ON keys (company, owner, place)",
+    "CREATE INDEX keys_by_parent ON keys (company, parent) WHERE parent IS NOT NULL",
+    // Digests that were used once and never may be again.
+    "CREATE TABLE tombstones (digest TEXT PRIMARY KEY) WITHOUT ROWID",
+    // The use of keys, apart from the rows that hold their digests.
+    "CREATE TABLE key_usage (company TEXT NOT NULL, key_id TEXT NOT NULL, last_used_at INTEGER NOT NULL, PRIMARY KEY (company, key_id)) WITHOUT ROWID",
+    "CREATE TABLE key_buckets (
+        company TEXT NOT NULL, key_id TEXT NOT NULL, width TEXT NOT NULL, at INTEGER NOT NULL, allowed INTEGER NOT NULL, refused INTEGER NOT NULL,
+        PRIMARY KEY (company, key_id, width, at)
+    ) WITHOUT ROWID",
+    "CREATE INDEX key_buckets_by_age ON key_buckets (width, at)",
+    // The audit trail: a chain of hashes per company, and its last link.
+    "CREATE TABLE audit (
+        company TEXT NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
+        note TEXT, entry TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (company, sequence)
+    ) WITHOUT ROWID",
+    "CREATE INDEX audit_by_target ON audit (company, target, sequence)",
+    "CREATE INDEX audit_by_actor ON audit (company, actor, sequence)",
+    "CREATE INDEX audit_by_action ON audit (company, action, sequence)",
+    "CREATE UNIQUE INDEX audit_by_note ON audit (company, note) WHERE note IS NOT NULL",
+    "CREATE TABLE audit_heads (company TEXT PRIMARY KEY, sequence INTEGER NOT NULL, hash TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE sessions (
+        digest TEXT PRIMARY KEY, company TEXT NOT NULL, owner TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
+    ) WITHOUT ROWID",
+    "CREATE INDEX sessions_by_owner ON sessions (company, owner)",
+    "CREATE INDEX sessions_by_age ON sessions (expires_at)",
+    "CREATE TABLE used_links (company TEXT NOT NULL, nonce TEXT NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (company, nonce)) WITHOUT ROWID",
+    "CREATE INDEX used_links_by_age ON used_links (expires_at)",
+    "CREATE TABLE idempotency (
+        company TEXT NOT NULL, actor TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, key TEXT NOT NULL,
+        fingerprint TEXT NOT NULL, answer TEXT NOT NULL, expires_at INTEGER NOT NULL,
+        PRIMARY KEY (company, actor, method, path, key)
+    ) WITHOUT ROWID",
+    "CREATE INDEX idempotency_by_age ON idempotency (expires_at)",
+    // Digests whose record must be published, and when one was last.
+    "CREATE TABLE dirty (
+        digest TEXT PRIMARY KEY, rev INTEGER NOT NULL, due_at INTEGER NOT NULL, round INTEGER NOT NULL, attempts INTEGER NOT NULL
+    ) WITHOUT ROWID",
+    "CREATE INDEX dirty_by_due ON dirty (due_at)",
+    "CREATE TABLE puts (digest TEXT PRIMARY KEY, put_at INTEGER NOT NULL) WITHOUT ROWID",
+    // Owners and companies (owner '') whose keys are being marked, one handful after the other.
+    "CREATE TABLE sweeps (
+        company TEXT NOT NULL, owner TEXT NOT NULL, rev INTEGER NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (company, owner)
+    ) WITHOUT ROWID",
+    // What other objects must still be told.
+    "CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, company TEXT NOT NULL, subject TEXT NOT NULL, rev INTEGER NOT NULL,
+        body TEXT, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL
+    )",
+    "CREATE INDEX outbox_by_due ON outbox (due_at, id)",
+]];
+
+/// Creates or brings up to date the tables; does nothing where they are.
+pub fn migrate(sql: &impl Sql) -> Result<(), SqlError> {
+    sql.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) WITHOUT ROWID", &[])?;
+    let applied = sql.execute("SELECT version FROM schema_version", &[])?.len();
+    if applied == MIGRATIONS.len() {
+        return Ok(());
+    }
+    sql.transaction(|| {
+        for (index, statements) in MIGRATIONS.iter().enumerate().skip(applied) {
+            for statement in *statements {
+                sql.execute(statement, &[])?;
+            }
+            sql.execute("INSERT INTO schema_version (version) VALUES (?1)", &[(index as u64 + 1).into()])?;
+        }
+        Ok(())
+    })
+}
+
+/// All statements, as they are pinned.
+pub fn text() -> String {
+    let statements: Vec<_> =
+        MIGRATIONS.iter().flat_map(|statements| statements.iter()).map(|s| s.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    statements.join(";\n") + ";\n"
+}

@@ -1,0 +1,226 @@
+//! Reading a request's fields: every wrong one is collected, so that the answer names them all at once.
+
+use keyward_shared::{
+    digest::Digest,
+    ids::{CompanyId, OwnerId},
+    network::Network,
+    permission::{MAX_COUNT, Permission, PermissionSet},
+    problem::{Code, FieldError},
+    time::Millis,
+};
+use serde_json::{Map, Value};
+
+use super::json;
+use crate::{
+    call::Refused,
+    time::{self, END},
+};
+
+/// The most networks of a key.
+const MAX_NETWORKS: usize = 50;
+/// The most bytes of metadata.
+const MAX_METADATA: usize = 1024;
+
+/// The members of a request's body, and what is wrong with those that were read.
+#[derive(Debug)]
+pub struct Fields {
+    members: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Reads `body`; a member that is not one of `known` is refused by its name.
+    pub fn read(body: &str, known: &[&str]) -> Result<Self, Refused> {
+        let members = json::object(body)?;
+        match members.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(unknown) => Err(Refused::new(Code::InvalidRequest, format!("unknown field: {unknown}"))),
+            None => Ok(Self { members, errors: Vec::new() }),
+        }
+    }
+
+    /// Whether the request names `field` at all, be it with null.
+    pub fn has(&self, field: &str) -> bool {
+        self.members.contains_key(field)
+    }
+
+    /// Remembers that `field` is wrong.
+    pub fn wrong(&mut self, field: impl Into<String>, detail: impl Into<String>) {
+        self.errors.push(FieldError { field: field.into(), detail: detail.into() });
+    }
+
+    /// 422 with everything that was wrong.
+    pub fn check(&mut self) -> Result<(), Refused> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Refused::fields(core::mem::take(&mut self.errors))) }
+    }
+
+    /// The member, where it is there and not null.
+    fn given(&self, field: &str) -> Option<Value> {
+        self.members.get(field).filter(|value| !value.is_null()).cloned()
+    }
+
+    fn text(&mut self, field: &str) -> Option<String> {
+        if let Value::String(text) = self.given(field)? {
+            return Some(text);
+        }
+        self.wrong(field, "must be text");
+        None
+    }
+
+    fn texts(&mut self, field: &str, most: usize) -> Option<Vec<String>> {
+        let Some(Value::Array(values)) = self.given(field) else {
+            if self.given(field).is_some() {
+                self.wrong(field, "must be a list of texts");
+            }
+            return None;
+        };
+        if values.len() > most {
+            self.wrong(field, format!("must be at most {most}"));
+            return None;
+        }
+        let mut texts = Vec::new();
+        for (index, value) in values.into_iter().enumerate() {
+            match value {
+                Value::String(text) => texts.push(text),
+                _ => self.wrong(format!("{field}[{index}]"), "must be text"),
+            }
+        }
+        Some(texts)
+    }
+
+    /// Text of 1 to `most` characters after trimming, without control characters and without those that turn the
+    /// direction of writing.
+    pub fn label(&mut self, field: &str, most: usize) -> Option<String> {
+        let text = self.text(field)?;
+        let text = text.trim();
+        let length = text.chars().count();
+        if length == 0 || length > most {
+            self.wrong(field, format!("must be 1 to {most} characters long"));
+        } else if text.chars().any(misleading) {
+            self.wrong(field, "must not have control characters or characters that change the direction of writing");
+        } else {
+            return Some(text.to_owned());
+        }
+        None
+    }
+
+    /// [`Fields::label`], which must be there.
+    pub fn required_label(&mut self, field: &str, most: usize) -> Option<String> {
+        if self.given(field).is_none() {
+            self.wrong(field, "is required");
+            return None;
+        }
+        self.label(field, most)
+    }
+
+    /// `true` or `false`.
+    pub fn truth(&mut self, field: &str) -> Option<bool> {
+        if let Value::Bool(truth) = self.given(field)? {
+            return Some(truth);
+        }
+        self.wrong(field, "must be true or false");
+        None
+    }
+
+    /// A whole number from `least` to `most`.
+    pub fn number(&mut self, field: &str, least: u64, most: u64) -> Option<u64> {
+        let value = self.given(field)?;
+        let number = value.as_u64().filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            self.wrong(field, format!("must be a whole number from {least} to {most}"));
+        }
+        number
+    }
+
+    /// A time after `now`, not beyond the year 9999.
+    pub fn future(&mut self, field: &str, now: Millis) -> Option<Millis> {
+        let text = self.text(field)?;
+        match time::parse(&text) {
+            Ok(at) if at > now && at <= END => Some(at),
+            Ok(_) => {
+                self.wrong(field, "must be in the future");
+                None
+            }
+            Err(error) => {
+                self.wrong(field, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// A list of permissions.
+    pub fn permissions(&mut self, field: &str) -> Option<PermissionSet> {
+        let texts = self.texts(field, MAX_COUNT)?;
+        let mut permissions = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            match Permission::new(text) {
+                Ok(permission) => permissions.push(permission),
+                Err(error) => self.wrong(format!("{field}[{index}]"), error.to_string()),
+            }
+        }
+        PermissionSet::new(permissions).ok()
+    }
+
+    /// A list of networks, sorted, each once.
+    pub fn networks(&mut self, field: &str) -> Option<Vec<Network>> {
+        let texts = self.texts(field, MAX_NETWORKS)?;
+        let mut networks: Vec<Network> = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            match text.parse() {
+                Ok(network) => networks.push(network),
+                Err(error) => self.wrong(format!("{field}[{index}]"), error.to_string()),
+            }
+        }
+        networks.sort();
+        networks.dedup();
+        Some(networks)
+    }
+
+    /// A JSON object of at most 1 KB.
+    pub fn metadata(&mut self, field: &str) -> Option<Map<String, Value>> {
+        match self.given(field)? {
+            Value::Object(members) if Value::Object(members.clone()).to_string().len() <= MAX_METADATA => Some(members),
+            Value::Object(_) => {
+                self.wrong(field, format!("must be at most {MAX_METADATA} bytes of JSON"));
+                None
+            }
+            _ => {
+                self.wrong(field, "must be an object");
+                None
+            }
+        }
+    }
+
+    /// 64 lower-case hexadecimal characters.
+    pub fn digest(&mut self, field: &str) -> Option<Digest> {
+        let text = self.text(field)?;
+        text.parse::<Digest>().map_err(|error| self.wrong(field, error.to_string())).ok()
+    }
+
+    /// The id of an owner.
+    pub fn owner(&mut self, field: &str) -> Option<OwnerId> {
+        let text = self.text(field)?;
+        OwnerId::new(&text).map_err(|error| self.wrong(field, error.to_string())).ok()
+    }
+
+    /// The id of a company.
+    pub fn company(&mut self, field: &str) -> Option<CompanyId> {
+        let text = self.text(field)?;
+        CompanyId::new(&text).map_err(|error| self.wrong(field, error.to_string())).ok()
+    }
+
+    /// Something with an `@` between other visible characters.
+    pub fn email(&mut self, field: &str) -> Option<String> {
+        let text = self.label(field, 254)?;
+        let fits = text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
+        if fits && !text.contains(char::is_whitespace) {
+            return Some(text);
+        }
+        self.wrong(field, "must be an e-mail address");
+        None
+    }
+}
+
+/// Control characters, and the marks, embeddings, overrides and isolates of bidirectional text (Unicode UAX #9).
+fn misleading(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

@@ -1,0 +1,70 @@
+//! SQL over the real `SQLite`, for native tests and the simulator.
+
+use std::cell::Cell;
+
+use rusqlite::{Connection, types::ValueRef};
+
+use super::{Row, Sql, SqlError, Value};
+
+/// A database of its own.
+#[derive(Debug)]
+pub struct NativeSql {
+    connection: Connection,
+    inside: Cell<bool>,
+}
+
+impl NativeSql {
+    /// An empty database in memory.
+    pub fn in_memory() -> Result<Self, SqlError> {
+        let connection = Connection::open_in_memory().map_err(|e| SqlError(e.to_string()))?;
+        Ok(Self { connection, inside: Cell::new(false) })
+    }
+}
+
+impl Sql for NativeSql {
+    fn execute(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Row>, SqlError> {
+        self.run(statement, parameters).map_err(|e| SqlError(format!("{e} in: {statement}")))
+    }
+
+    fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        if self.inside.replace(true) {
+            return Err(SqlError("a transaction inside a transaction".into()).into());
+        }
+        let begun = self.execute("BEGIN", &[]);
+        let result = begun.map_err(E::from).and_then(|_| body());
+        self.inside.set(false);
+        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        self.execute(end, &[])?;
+        result
+    }
+}
+
+impl NativeSql {
+    fn run(&self, statement: &str, parameters: &[Value]) -> rusqlite::Result<Vec<Row>> {
+        let mut prepared = self.connection.prepare_cached(statement)?;
+        for (index, value) in parameters.iter().enumerate() {
+            match value {
+                Value::Null => prepared.raw_bind_parameter(index + 1, rusqlite::types::Null)?,
+                Value::Integer(number) => prepared.raw_bind_parameter(index + 1, number)?,
+                Value::Text(text) => prepared.raw_bind_parameter(index + 1, text)?,
+            }
+        }
+        let columns = prepared.column_count();
+        let mut cursor = prepared.raw_query();
+        let mut rows = Vec::new();
+        while let Some(row) = cursor.next()? {
+            rows.push((0..columns).map(|index| row.get_ref(index).map(value)).collect::<rusqlite::Result<Row>>()?);
+        }
+        Ok(rows)
+    }
+}
+
+fn value(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null | ValueRef::Blob(_) => Value::Null, // no column holds bytes
+        ValueRef::Integer(number) => Value::Integer(number),
+        #[allow(clippy::cast_possible_truncation)] // `as` saturates; no column holds fractions
+        ValueRef::Real(number) => Value::Integer(number as i64),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+    }
+}

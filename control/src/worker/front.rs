@@ -1,0 +1,178 @@
+//! Hands the runtime's requests to [`crate::front`] and its answers back. The settings are read once per isolate.
+
+use std::{cell::OnceCell, rc::Rc};
+
+use keyward_shared::{mint, time::Millis};
+use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
+use worker::{Date, Env, Headers as JsHeaders, Method, RequestInit, ResponseBuilder, event};
+
+use crate::{
+    front::{self, Answer, Context, Headers, MAX_BODY, Object, Objects, Request, Said, Target},
+    settings::{ClientAddress, ControlSettings},
+};
+
+thread_local! {
+    static SETTINGS: OnceCell<Rc<ControlSettings>> = const { OnceCell::new() };
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A body as it comes in.
+    type Stream;
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    fn reader(this: &Stream) -> Result<Reader, JsValue>;
+
+    type Reader;
+    #[wasm_bindgen(method, catch)]
+    async fn read(this: &Reader) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    async fn cancel(this: &Reader) -> Result<JsValue, JsValue>;
+
+    type Chunk;
+    #[wasm_bindgen(method, getter)]
+    fn done(this: &Chunk) -> bool;
+    #[wasm_bindgen(method, getter)]
+    fn value(this: &Chunk) -> Option<js_sys::Uint8Array>;
+}
+
+/// The way to the objects: the Worker's bindings.
+struct Bindings<'e>(&'e Env);
+
+impl Objects for Bindings<'_> {
+    async fn post(&self, object: Object, path: &'static str, body: String) -> Option<Said> {
+        match self.try_post(object, path, body).await {
+            Ok(said) => Some(said),
+            Err(error) => {
+                log(
+                    &serde_json::json!({"level": "error", "event": "object_unreachable", "object": format!("{object:?}"), "path": path, "error": error.to_string()}),
+                );
+                None
+            }
+        }
+    }
+}
+
+impl Bindings<'_> {
+    async fn try_post(&self, object: Object, path: &str, body: String) -> worker::Result<Said> {
+        let (binding, name) = match object {
+            Object::Shard(shard) => ("SHARDS", shard.to_string()),
+            Object::Registry => ("REGISTRY", keyward_shared::messages::REGISTRY_NAME.to_owned()),
+        };
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
+        let request = worker::Request::new_with_init(&format!("https://object{path}"), &init)?;
+        let mut response = self.0.durable_object(binding)?.get_by_name(&name)?.fetch_with_request(request).await?;
+        Ok(Said { status: response.status_code(), body: response.text().await? })
+    }
+}
+
+/// The Worker's entry.
+#[event(fetch)]
+async fn fetch(request: worker::Request, env: Env, _context: worker::Context) -> worker::Result<worker::Response> {
+    let settings = match settings(&env) {
+        Ok(settings) => settings,
+        Err(error) => {
+            log(&serde_json::json!({"level": "error", "event": "settings_refused", "error": error.to_string()}));
+            return response(front::unavailable(&copied(&request, None, Vec::new())));
+        }
+    };
+    let mut copy = copied(&request, Some(&settings), Vec::new());
+    if front::wants_body(&copy.method, &copy.target.path) {
+        match read_body(&request).await {
+            Ok(body) => copy.body = body,
+            Err(_) => return response(front::unavailable(&copy)), // whoever sent it has gone
+        }
+    }
+    let context = Context { settings: &settings, objects: &Bindings(&env), now: Millis(Date::now().as_millis()) };
+    response(front::answer(&copy, &context).await)
+}
+
+fn settings(env: &Env) -> Result<Rc<ControlSettings>, keyward_shared::settings::SettingsError> {
+    if let Some(settings) = SETTINGS.with(|cell| cell.get().cloned()) {
+        return Ok(settings);
+    }
+    let read = Rc::new(ControlSettings::read(&|name: &str| env.var(name).ok().map(|value| value.to_string()))?);
+    SETTINGS.with(|cell| Ok(Rc::clone(cell.get_or_init(|| read))))
+}
+
+/// The parts of a request that the front looks at.
+fn copied(request: &worker::Request, settings: Option<&ControlSettings>, body: Vec<u8>) -> Request {
+    let sent = request.headers();
+    let header = |name: &str| sent.get(name).ok().flatten();
+    let target = Target::split(&request.inner().url());
+    Request {
+        id: request_id(),
+        method: request.inner().method(),
+        target: target.unwrap_or_else(|| Target { origin: String::new(), path: "/".into(), query: String::new() }),
+        headers: Headers {
+            x_api_key: header("x-api-key"),
+            authorization: header("authorization"),
+            cookie: header("cookie"),
+            content_type: header("content-type"),
+            origin: header("origin"),
+            sec_fetch_site: header("sec-fetch-site"),
+            purpose: header("sec-purpose").or_else(|| header("purpose")),
+            idempotency_key: header("idempotency-key"),
+            if_match: header("if-match"),
+        },
+        body,
+        address: settings.and_then(|settings| match settings.client_address {
+            ClientAddress::Cloudflare => header("cf-connecting-ip")?.parse().ok(),
+            ClientAddress::Peer => front::address_of_peer(&peer(request)?),
+            ClientAddress::Proxy => {
+                let introduced = header("x-keyward-proxy").is_some_and(|secret| settings.proxy_secrets.contains(&secret));
+                if introduced {
+                    front::address_from_proxy(header("x-real-ip").as_deref(), header("x-forwarded-for").as_deref())
+                } else {
+                    None
+                }
+            }
+        }),
+    }
+}
+
+/// The socket's address, which the runtime knows: `request.cf.clientIp`, there with its port.
+fn peer(request: &worker::Request) -> Option<String> {
+    let cf = js_sys::Reflect::get(request.inner(), &"cf".into()).ok()?;
+    js_sys::Reflect::get(&cf, &"clientIp".into()).ok()?.as_string()
+}
+
+/// 32 random hexadecimal characters; without randomness, which the platform always has, none.
+fn request_id() -> String {
+    let mut bytes = [0; 16];
+    if mint::fill(&mut bytes).is_err() {
+        return String::new();
+    }
+    hex::encode(bytes)
+}
+
+/// Reads the body, but no more than one chunk beyond what is allowed.
+async fn read_body(request: &worker::Request) -> Result<Vec<u8>, JsValue> {
+    let Some(stream) = request.inner().body() else { return Ok(Vec::new()) };
+    let reader = JsValue::from(stream).unchecked_into::<Stream>().reader()?;
+    let mut body = Vec::new();
+    while body.len() <= MAX_BODY {
+        let chunk = reader.read().await?.unchecked_into::<Chunk>();
+        match chunk.value() {
+            Some(bytes) => body.extend(bytes.to_vec()),
+            None if chunk.done() => return Ok(body),
+            None => {}
+        }
+    }
+    drop(reader.cancel().await); // the sender may have gone already
+    Ok(body)
+}
+
+fn response(answer: Answer) -> worker::Result<worker::Response> {
+    let headers = JsHeaders::new();
+    for (name, value) in &answer.headers {
+        headers.append(name, value)?;
+    }
+    let builder = ResponseBuilder::new().with_status(answer.status).with_headers(headers);
+    if answer.body.is_empty() { Ok(builder.empty()) } else { Ok(builder.fixed(answer.body.into_owned())) }
+}
+
+/// One JSON line. A request, and so a credential, is never part of it.
+fn log(line: &serde_json::Value) {
+    worker::console_error!("{line}");
+}

@@ -1,0 +1,8 @@
+//! What knows the runtime: the Worker and the Durable Objects. Decides nothing; the state machines do.
+
+mod feed_object;
+mod front;
+mod object;
+mod registry_object;
+mod shard_object;
+mod sql;

@@ -1,0 +1,267 @@
+//! The Shard object's adapter: hands messages to the state machine, tells other objects what changed, puts records into
+//! the store, and wakes itself up. A failed delivery never fails a request: the alarm tries again.
+
+use core::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+};
+use std::{cell::OnceCell, rc::Rc};
+
+use js_sys::Reflect;
+use keyward_shared::{
+    messages::{REGISTRY_NAME, RESOLVE, ResolveRequest, USAGE, UsageReport},
+    mint,
+    problem::{self, Code},
+    shard::Shard as ShardName,
+    time::Millis,
+};
+use serde::de::DeserializeOwned;
+use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, console_error, durable_object};
+
+use super::{
+    object::{self, LONG_PAUSE, now},
+    sql::ObjectSql,
+};
+use crate::{
+    call::{ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, COMPANY, REDEEM, SIGN_OUT},
+    settings::ControlSettings,
+    shard::{Shard as Core, failure::Failure, outbox::Delivery, publish::Publication},
+    sql::{Columns, Sql, SqlError},
+};
+
+/// How many records are put at once.
+const BATCH: u64 = 6;
+/// How long one alarm may go on publishing.
+const ALARM_LIMIT: Millis = Millis(20_000);
+
+/// The object of one shard, named by the shard.
+#[durable_object(alarm)]
+pub struct Shard {
+    state: State,
+    env: Env,
+    core: OnceCell<Rc<Core<ObjectSql>>>,
+}
+
+impl DurableObject for Shard {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, core: OnceCell::new() }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        object::answered("shard", self.answer(request).await)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        if let Err(error) = self.wake().await {
+            console_error!("shard: {error}");
+            if let Err(error) = object::schedule(&self.state, Some(now().plus(LONG_PAUSE))).await {
+                console_error!("shard: cannot set the alarm: {error}");
+            }
+        }
+        Response::empty()
+    }
+}
+
+impl Shard {
+    async fn answer(&self, mut request: Request) -> Result<Response> {
+        let core = self.open()?;
+        core.prepare(now(), &mut random).map_err(failed)?;
+        let path = request.path();
+        if request.method() != Method::Post {
+            return object::refused(Code::NotFound, "there is no such path");
+        }
+        let body = request.text().await?;
+        let answer = match path.as_str() {
+            API => self.api(&core, &body).await,
+            AUTHENTICATE => {
+                let request: crate::call::Authenticate = read(&body)?;
+                said(core.authenticate(now(), &request), &request.request_id)
+            }
+            REDEEM => {
+                let request: crate::call::Redeem = read(&body)?;
+                said(core.redeem(now(), &mut random, &request), &request.request_id)
+            }
+            SIGN_OUT => core.sign_out(now(), &read(&body)?).map_err(failed).and_then(|()| nothing()),
+            AUDIT => core.note(now(), &read(&body)?).map_err(failed).and_then(|()| nothing()),
+            RESOLVE => {
+                let request: ResolveRequest = read(&body)?;
+                core.resolve(now(), &request.digest).map_err(failed).and_then(|answer| Response::from_json(&answer))
+            }
+            USAGE => {
+                let report: UsageReport = read(&body)?;
+                core.usage(now(), &report).map_err(failed).and_then(|()| nothing())
+            }
+            _ => return object::refused(Code::NotFound, "there is no such path"),
+        };
+        // The next request arms it if this fails.
+        if let Err(error) = object::arm(&self.state, || core.next_alarm(now()).map_err(sql_failed)).await {
+            console_error!("shard: cannot set the alarm: {error}");
+        }
+        answer
+    }
+
+    /// A change is announced before it is answered; where that fails the answer says so, and the alarm tries again.
+    async fn api(&self, core: &Core<ObjectSql>, body: &str) -> Result<Response> {
+        let call: ApiCall = read(body)?;
+        let mut handled = core.handle(now(), &mut random, &call);
+        if let Some(failure) = &handled.log {
+            console_error!("shard {}: request {}: {failure}", core.name(), call.request_id);
+        }
+        if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
+            self.deliver_all(core).await?;
+            core.refresh(&mut handled).map_err(sql_failed)?;
+        }
+        Response::from_json(&handled.finish())
+    }
+
+    async fn wake(&self) -> Result<()> {
+        let core = self.open()?;
+        let start = now();
+        // First of all the next try: whatever happens below, there is one.
+        object::schedule(&self.state, Some(start.plus(LONG_PAUSE))).await?;
+        self.deliver_all(&core).await?;
+        while now() < start.plus(ALARM_LIMIT) {
+            let publications = core.due(now(), BATCH).map_err(failed)?;
+            if publications.is_empty() {
+                break;
+            }
+            let puts = publications.iter().map(|publication| object::in_time(self.publish(publication)));
+            for (publication, outcome) in publications.iter().zip(all(puts).await) {
+                if let Err(error) = &outcome {
+                    console_error!("shard {}: cannot publish: {error}", core.name());
+                }
+                core.published(now(), publication, outcome.is_ok()).map_err(sql_failed)?;
+            }
+        }
+        core.prune(now()).map_err(sql_failed)?;
+        object::schedule(&self.state, core.next_alarm(now()).map_err(sql_failed)?).await
+    }
+
+    async fn publish(&self, publication: &Publication) -> Result<()> {
+        let store = self.env.kv("KEYS")?;
+        match &publication.value {
+            Some(value) => store.put(&publication.name, value)?.execute().await?,
+            None => store.delete(&publication.name).await?,
+        }
+        Ok(())
+    }
+
+    /// Delivers what is due. Nothing waits for one receiver longer than once.
+    async fn deliver_all(&self, core: &Core<ObjectSql>) -> Result<()> {
+        for delivery in core.deliveries(now()).map_err(failed)? {
+            let ids = match &delivery {
+                Delivery::Announce(ids, _) => ids.clone(),
+                Delivery::Register(id, _) | Delivery::Note(id, _) => vec![*id],
+            };
+            let announces = matches!(delivery, Delivery::Announce(..));
+            if let Err(error) = self.deliver(core, delivery).await {
+                console_error!("shard {}: will try again: {error}", core.name());
+                core.undelivered(&ids, now()).map_err(sql_failed)?;
+                if !announces {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, core: &Core<ObjectSql>, delivery: Delivery) -> Result<()> {
+        match delivery {
+            Delivery::Announce(ids, announcement) => {
+                let group = core.name().feed_group(core.settings().common.feed_groups).to_string();
+                let path = format!("{ANNOUNCE}?group={group}");
+                let body = object::to_json(&announcement)?;
+                let Announced { announced_at } = object::post(&self.env, "FEED", &group, &path, body).await?.json().await?;
+                core.announced(&ids, announced_at).map_err(sql_failed)
+            }
+            Delivery::Register(id, notice) => {
+                object::post(&self.env, "REGISTRY", REGISTRY_NAME, COMPANY, object::to_json(&notice)?).await?;
+                core.delivered(id).map_err(sql_failed)
+            }
+            Delivery::Note(id, note) => {
+                let shard = ShardName::of(&note.company);
+                object::post(&self.env, "SHARDS", shard.as_str(), AUDIT, object::to_json(&note)?).await?;
+                core.delivered(id).map_err(sql_failed)
+            }
+        }
+    }
+
+    /// The state machine; opened once per instance. Nothing is in memory that the storage does not hold.
+    fn open(&self) -> Result<Rc<Core<ObjectSql>>> {
+        if let Some(core) = self.core.get() {
+            return Ok(core.clone());
+        }
+        let variable = |name: &str| Reflect::get(&self.env, &name.into()).ok()?.as_string();
+        let settings = ControlSettings::read(&variable).map_err(|e| Error::RustError(e.to_string()))?;
+        let sql = ObjectSql::new(&self.state).map_err(sql_failed)?;
+        let name = self.name(&sql)?;
+        let core = Rc::new(Core::new(sql, settings, name).map_err(sql_failed)?);
+        Ok(self.core.get_or_init(|| core).clone())
+    }
+
+    /// The shard's name: the object's own, or, where an alarm does not know it, what was written down before.
+    fn name(&self, sql: &ObjectSql) -> Result<ShardName> {
+        crate::shard::schema::migrate(sql).map_err(sql_failed)?;
+        let known = if let Some(name) = self.state.id().name() {
+            let statement = "INSERT INTO texts (name, value) VALUES ('shard', ?1) ON CONFLICT (name) DO NOTHING";
+            sql.execute(statement, &[name.as_str().into()]).map_err(sql_failed)?;
+            name
+        } else {
+            let row = sql.execute("SELECT value FROM texts WHERE name = 'shard'", &[]).map_err(sql_failed)?.pop();
+            Columns::of(row.ok_or_else(|| Error::RustError("the object has no name".into()))?).text().map_err(sql_failed)?
+        };
+        known.parse().map_err(|e| Error::RustError(format!("the object's name: {e}")))
+    }
+}
+
+#[allow(clippy::expect_used)] // without random numbers nothing may be made; the instance is started anew
+fn random(buffer: &mut [u8]) {
+    mint::fill(buffer).expect("the platform gives random numbers");
+}
+
+fn read<T: DeserializeOwned>(body: &str) -> Result<T> {
+    serde_json::from_str(body).map_err(Error::from)
+}
+
+fn nothing() -> Result<Response> {
+    Ok(Response::empty()?.with_status(204))
+}
+
+/// 200 with what was found, or the problem.
+fn said(result: core::result::Result<impl serde::Serialize, Failure>, request_id: &str) -> Result<Response> {
+    match result {
+        Ok(value) => Response::from_json(&value),
+        Err(Failure::Refused(refused)) => {
+            let builder = Response::builder().with_status(refused.0.code.status()).with_header("content-type", problem::MEDIA_TYPE)?;
+            Ok(builder.fixed(refused.0.to_json(request_id).into_bytes()))
+        }
+        Err(failure) => Err(failed(failure)),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // the form that map_err asks for
+fn failed(failure: Failure) -> Error {
+    Error::RustError(failure.to_string())
+}
+
+#[allow(clippy::needless_pass_by_value)] // the form that map_err asks for
+fn sql_failed(error: SqlError) -> Error {
+    Error::RustError(error.to_string())
+}
+
+/// Runs all `work` side by side and gives the results in order.
+async fn all<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut running: Vec<Pin<Box<_>>> = work.map(Box::pin).collect();
+    let mut results: Vec<Option<T>> = running.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (work, result) in running.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
+            if let Poll::Ready(value) = work.as_mut().poll(context) {
+                *result = Some(value);
+            }
+        }
+        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}

@@ -1,0 +1,522 @@
+//! Reads JSON (RFC 8259) into types that derive `Deserialize`: strings, whole numbers from zero, booleans, lists and objects, which is all that
+//! travels between Keyward's parts. Fractions, exponents and signs have no field to go to and are refused; where a value is skipped or kept as
+//! text ([`RAW`]) they may stand.
+//!
+//! The edge uses it because a general reader carries the whole of floating-point parsing and printing, which would be half of its WebAssembly.
+//! [`Object`] writes what the edge says itself.
+
+use core::fmt;
+
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
+
+/// A newtype struct of this name is given the text of its value instead of the value.
+pub const RAW: &str = "keyward::json::RAW";
+/// How deep lists and objects may stand in each other.
+const MAX_DEPTH: u8 = 64;
+
+/// Why a text could not be read. Quotes names of fields, never values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What is wrong.
+    pub problem: Problem,
+    /// After how many bytes.
+    pub at: usize,
+}
+
+/// What is wrong with a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It is not JSON, or not of the kind that this reads.
+    Syntax,
+    /// A value is not of the expected kind or form.
+    Value,
+    /// An object has a field that it must not have.
+    UnknownField(String),
+    /// An object lacks a field.
+    MissingField(&'static str),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.problem {
+            Problem::Syntax => f.write_str("no readable JSON")?,
+            Problem::Value => f.write_str("an unexpected value")?,
+            Problem::UnknownField(name) => write!(f, "unknown field {name}")?,
+            Problem::MissingField(name) => write!(f, "{name} is missing")?,
+        }
+        write!(f, ", at byte {}", self.at)
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self { problem, at: 0 }
+    }
+}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Problem::Value.into()
+    }
+    fn invalid_type(_: Unexpected<'_>, _: &dyn de::Expected) -> Self {
+        Problem::Value.into()
+    }
+    fn invalid_value(_: Unexpected<'_>, _: &dyn de::Expected) -> Self {
+        Problem::Value.into()
+    }
+    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
+        Problem::UnknownField(field.into()).into()
+    }
+    fn missing_field(field: &'static str) -> Self {
+        Problem::MissingField(field).into()
+    }
+}
+
+/// Reads the whole of `text`.
+pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    let mut reader = Reader { text, at: 0, depth: 0 };
+    let read = T::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    read.map_err(|error| Error { at: reader.at, ..error })
+}
+
+/// An object being written.
+#[derive(Clone, Debug)]
+pub struct Object(String);
+
+impl Default for Object {
+    fn default() -> Self {
+        Self("{".into())
+    }
+}
+
+impl Object {
+    /// A field with a text.
+    #[must_use]
+    pub fn text(self, name: &str, value: &str) -> Self {
+        let mut quoted = String::with_capacity(value.len() + 2);
+        quote(value, &mut quoted);
+        self.raw(name, &quoted)
+    }
+
+    /// A field with a number.
+    #[must_use]
+    pub fn number(self, name: &str, value: u64) -> Self {
+        self.raw(name, &value.to_string())
+    }
+
+    /// A field whose value is JSON already.
+    #[must_use]
+    pub fn raw(mut self, name: &str, json: &str) -> Self {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        quote(name, &mut self.0);
+        self.0.push(':');
+        self.0.push_str(json);
+        self
+    }
+
+    /// The object.
+    pub fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+/// A list of values that are JSON already.
+pub fn list(values: impl IntoIterator<Item = String>) -> String {
+    let mut json = String::from("[");
+    for value in values {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json.push_str(&value);
+    }
+    json.push(']');
+    json
+}
+
+/// `text` as a JSON string.
+pub fn string(text: &str) -> String {
+    let mut json = String::new();
+    quote(text, &mut json);
+    json
+}
+
+fn quote(text: &str, json: &mut String) {
+    json.push('"');
+    for character in text.chars() {
+        let short = match character {
+            '"' => '"',
+            '\\' => '\\',
+            '\n' => 'n',
+            '\r' => 'r',
+            '\t' => 't',
+            '\u{8}' => 'b',
+            '\u{c}' => 'f',
+            '\0'..' ' => {
+                json.push_str(if character < '\u{10}' { "\\u000" } else { "\\u001" });
+                json.extend(char::from_digit(u32::from(character) & 15, 16));
+                continue;
+            }
+            plain => {
+                json.push(plain);
+                continue;
+            }
+        };
+        json.push('\\');
+        json.push(short);
+    }
+    json.push('"');
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    /// The next byte; always between two characters.
+    at: usize,
+    depth: u8,
+}
+
+impl<'t> Reader<'t> {
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = bytes.get(self.at) {
+            self.at += 1;
+        }
+        bytes.get(self.at).copied()
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        if self.peek().is_none() { Ok(()) } else { Err(Problem::Syntax.into()) }
+    }
+
+    fn take(&mut self, byte: u8) -> Result<(), Error> {
+        if self.peek() != Some(byte) {
+            return Err(self.other());
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The error where something else was expected: another value, or none at all.
+    fn other(&mut self) -> Error {
+        match self.peek() {
+            Some(b'"' | b'[' | b'{' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => Problem::Value.into(),
+            _ => Problem::Syntax.into(),
+        }
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let found = self.peek().is_some() && self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word));
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    /// A whole number from zero.
+    fn number(&mut self) -> Result<u64, Error> {
+        let Some(b'0'..=b'9') = self.peek() else { return Err(self.other()) };
+        let number = self.digits();
+        match self.text.as_bytes().get(self.at) {
+            Some(b'.' | b'e' | b'E') => Err(Problem::Value.into()),
+            _ if number.len() > 1 && number.starts_with('0') => Err(Problem::Syntax.into()),
+            _ => number.parse().map_err(|_| Problem::Value.into()),
+        }
+    }
+
+    fn digits(&mut self) -> &'t str {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.text.as_bytes().get(self.at) {
+            self.at += 1;
+        }
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// A string; `Err` of the inner result: it had escapes and was written anew.
+    fn string(&mut self) -> Result<Result<&'t str, String>, Error> {
+        if self.peek() != Some(b'"') {
+            return Err(self.other());
+        }
+        self.at += 1;
+        let mut written = String::new();
+        let mut start = self.at;
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b'"') => {
+                    let part = self.text.get(start..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Ok(if written.is_empty() { Ok(part) } else { Err(written + part) });
+                }
+                Some(b'\\') => {
+                    written.push_str(self.text.get(start..self.at).unwrap_or_default());
+                    written.push(self.escape()?);
+                    start = self.at;
+                }
+                None | Some(..0x20) => return Err(Problem::Syntax.into()),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    /// The character of the escape that begins here.
+    fn escape(&mut self) -> Result<char, Error> {
+        let kind = self.text.as_bytes().get(self.at + 1).copied();
+        let character = match kind {
+            Some(plain @ (b'"' | b'\\' | b'/')) => char::from(plain),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let mut code = self.unit()?;
+                if (0xd800..0xdc00).contains(&code) && self.text.as_bytes().get(self.at) == Some(&b'\\') {
+                    let low = self.unit()?.wrapping_sub(0xdc00);
+                    if low >= 0x400 {
+                        return Err(Problem::Syntax.into());
+                    }
+                    code = 0x10000 + ((code - 0xd800) << 10) + low;
+                }
+                return char::from_u32(code).ok_or_else(|| Problem::Syntax.into());
+            }
+            _ => return Err(Problem::Syntax.into()),
+        };
+        self.at += 2;
+        Ok(character)
+    }
+
+    /// The four digits of the `\u` that begins here.
+    fn unit(&mut self) -> Result<u32, Error> {
+        let digits = self.text.get(self.at..self.at + 6).and_then(|escape| escape.strip_prefix("\\u"));
+        let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())).ok_or(Problem::Syntax)?;
+        self.at += 6;
+        u32::from_str_radix(digits, 16).map_err(|_| Problem::Syntax.into())
+    }
+
+    /// Any value, passed over; its text.
+    fn skip(&mut self) -> Result<&'t str, Error> {
+        let first = self.peek();
+        let start = self.at;
+        match first {
+            Some(b'"') => drop(self.string()?),
+            Some(b'-' | b'0'..=b'9') => self.skip_number()?,
+            Some(b'[') => {
+                self.open(b'[')?;
+                let mut first = true;
+                while self.more(b']', &mut first)? {
+                    self.skip()?;
+                }
+            }
+            Some(b'{') => {
+                self.open(b'{')?;
+                let mut first = true;
+                while self.more(b'}', &mut first)? {
+                    drop(self.string()?);
+                    self.take(b':')?;
+                    self.skip()?;
+                }
+            }
+            _ if ["null", "true", "false"].into_iter().any(|word| self.word(word)) => {}
+            _ => return Err(Problem::Syntax.into()),
+        }
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    fn skip_number(&mut self) -> Result<(), Error> {
+        let next = |reader: &mut Self, bytes: &[u8]| {
+            let found = reader.text.as_bytes().get(reader.at).is_some_and(|byte| bytes.contains(byte));
+            reader.at += usize::from(found);
+            found
+        };
+        next(self, b"-");
+        let whole = self.digits();
+        let mut right = !whole.is_empty() && (whole.len() == 1 || !whole.starts_with('0'));
+        if next(self, b".") {
+            right &= !self.digits().is_empty();
+        }
+        if next(self, b"eE") {
+            next(self, b"+-");
+            right &= !self.digits().is_empty();
+        }
+        if right { Ok(()) } else { Err(Problem::Syntax.into()) }
+    }
+
+    /// Enters a list or an object.
+    fn open(&mut self, bracket: u8) -> Result<(), Error> {
+        self.take(bracket)?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { Err(Problem::Syntax.into()) } else { Ok(()) }
+    }
+
+    /// Whether another entry follows; if not, the closing bracket is taken.
+    fn more(&mut self, bracket: u8, first: &mut bool) -> Result<bool, Error> {
+        let first = core::mem::replace(first, false);
+        match self.peek() {
+            Some(byte) if byte == bracket => {
+                self.at += 1;
+                self.depth -= 1;
+                Ok(false)
+            }
+            Some(_) if first => Ok(true),
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ => Err(Problem::Syntax.into()),
+        }
+    }
+}
+
+/// The entries of a list or object.
+struct Entries<'r, 't> {
+    reader: &'r mut Reader<'t>,
+    first: bool,
+}
+
+impl<'de> de::SeqAccess<'de> for Entries<'_, 'de> {
+    type Error = Error;
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        if self.reader.more(b']', &mut self.first)? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
+    }
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
+    type Error = Error;
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        if self.reader.more(b'}', &mut self.first)? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
+    }
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        self.reader.take(b':')?;
+        seed.deserialize(&mut *self.reader)
+    }
+}
+
+/// `{"variant": content}`.
+struct Variant<'r, 't>(&'r mut Reader<'t>);
+
+impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
+    type Error = Error;
+    type Variant = Self;
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        let name = seed.deserialize(&mut *self.0)?;
+        self.0.take(b':')?;
+        Ok((name, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
+    type Error = Error;
+    fn unit_variant(self) -> Result<(), Error> {
+        Err(Problem::Value.into())
+    }
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(self.0)
+    }
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Error> {
+        Err(Problem::Value.into())
+    }
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Error> {
+        Err(Problem::Value.into())
+    }
+}
+
+macro_rules! forward {
+    ($to:ident: $($from:ident)*) => {
+        $(fn $from<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.$to(visitor)
+        })*
+    };
+}
+
+impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
+        Err(Problem::Value.into()) // the types that are read all say what they are
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.word("true") {
+            visitor.visit_bool(true)
+        } else if self.word("false") {
+            visitor.visit_bool(false)
+        } else {
+            Err(self.other())
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_u64(self.number()?)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.string()? {
+            Ok(text) => visitor.visit_borrowed_str(text),
+            Err(text) => visitor.visit_str(&text),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.word("null") { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
+        if name == RAW { visitor.visit_borrowed_str(self.skip()?) } else { visitor.visit_newtype_struct(self) }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.open(b'[')?;
+        visitor.visit_seq(Entries { reader: self, first: true })
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.open(b'[')?;
+        let value = visitor.visit_seq(Entries { reader: &mut *self, first: true })?;
+        if self.more(b']', &mut false)? { Err(Problem::Value.into()) } else { Ok(value) }
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, length: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_tuple(length, visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.open(b'{')?;
+        visitor.visit_map(Entries { reader: self, first: true })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+        if self.peek() == Some(b'"') {
+            let name = self.string()?;
+            return visitor.visit_enum(name.as_deref().unwrap_or_default().into_deserializer());
+        }
+        self.open(b'{')?;
+        let value = visitor.visit_enum(Variant(&mut *self))?;
+        if self.more(b'}', &mut false)? { Err(Problem::Value.into()) } else { Ok(value) }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.skip()?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    forward!(deserialize_u64: deserialize_u8 deserialize_u16 deserialize_u32);
+    forward!(deserialize_str: deserialize_string deserialize_identifier);
+    forward!(deserialize_any: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_f32 deserialize_f64
+        deserialize_char deserialize_bytes deserialize_byte_buf deserialize_unit);
+}
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;
