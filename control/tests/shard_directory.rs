@@ -202,6 +202,16 @@ fn a_sign_in_link_works_once_and_for_ten_minutes() {
 }
 
 #[test]
+fn no_operator_becomes_one_who_may_more() {
+    let world = World::peopled();
+    let body = json!({"name": "embedding", "permissions": ["keyward.operator"], "manages_keys": true});
+    let embedding = key(&world.operator("POST", "/v1/keys", body).expect(201)["key"]);
+    world.call(&embedding, "POST", "/v1/sign-in-links", json!({"owner": "ann", "company": ACME})).expect(201);
+    world.call(&embedding, "POST", "/v1/sign-in-links", json!({"owner": "admin"})).expect(403);
+    world.operator("POST", "/v1/sign-in-links", json!({"owner": "admin"})).expect(201);
+}
+
+#[test]
 fn a_session_ends_after_eight_hours_or_by_signing_out() {
     let world = World::peopled();
     let session = world.sign_in(ACME, "ann");

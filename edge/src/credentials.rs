@@ -35,7 +35,7 @@ impl core::fmt::Debug for Sent<'_> {
 /// Reads the two headers. The runtime joins a repeated header with a comma, and no key has one, so a comma
 /// is refused rather than guessed at.
 pub fn extract<'a>(x_api_key: Option<&'a str>, authorization: Option<&'a str>) -> Sent<'a> {
-    if [x_api_key, authorization].into_iter().flatten().any(|value| value.contains(',')) {
+    if [x_api_key, authorization].into_iter().flatten().any(|value| value.as_bytes().contains(&b',')) {
         return Sent::Ambiguous;
     }
     let api_key = x_api_key.filter(|value| !value.is_empty());
@@ -51,7 +51,9 @@ pub fn extract<'a>(x_api_key: Option<&'a str>, authorization: Option<&'a str>) -
 /// The token of a Bearer credential; `None` for other schemes and for a scheme without a token.
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_at_checked("bearer".len())?;
-    if !scheme.eq_ignore_ascii_case("bearer") || token.starts_with(|c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c)) {
+    if !scheme.eq_ignore_ascii_case("bearer")
+        || token.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '+' | '/'))
+    {
         return None;
     }
     let token = token.trim_matches(' ');

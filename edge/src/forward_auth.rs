@@ -36,7 +36,7 @@ pub fn header_names(family: ForwardAuth) -> (&'static str, &'static str) {
 pub fn route(method: Option<&str>, uri: Option<&str>) -> Result<Route, &'static str> {
     let method = method.filter(|m| !m.is_empty()).ok_or("the header with the original method is missing")?;
     let uri = uri.filter(|u| !u.is_empty()).ok_or("the header with the original URI is missing")?;
-    if method.contains(',') {
+    if method.as_bytes().contains(&b',') {
         return Err("the header with the original method is repeated");
     }
     if uri.as_bytes().windows(2).any(|pair| pair == b", ") {

@@ -91,13 +91,35 @@ impl Outcome {
     }
 }
 
-/// What the request's policy asks, copied out so that the verifier can be asked on.
+/// What the request's rule asks, copied out so that the verifier can be asked on.
 struct Asked {
-    anonymous: bool,
-    denied: bool,
-    permission: Option<Permission>,
-    bearer_to_origin: bool,
+    rule: Rule,
+    /// The policy is older than the bound: only an anonymous rule still counts.
     outdated: bool,
+}
+
+enum Rule {
+    Anonymous,
+    Denied,
+    Key { permission: Option<Permission>, bearer_to_origin: bool },
+}
+
+impl Asked {
+    fn is_anonymous(&self) -> bool {
+        matches!(self.rule, Rule::Anonymous)
+    }
+
+    fn is_denied(&self) -> bool {
+        matches!(self.rule, Rule::Denied)
+    }
+
+    fn leaves_bearer_to_origin(&self) -> bool {
+        !self.outdated && matches!(self.rule, Rule::Key { bearer_to_origin: true, .. })
+    }
+
+    fn permission(&self) -> Option<&Permission> {
+        if let Rule::Key { permission, .. } = &self.rule { permission.as_ref() } else { None }
+    }
 }
 
 /// Decides about a request at `now`, or names the read without which it cannot.
@@ -118,13 +140,13 @@ fn without_credential(verifier: &mut Verifier, facts: &Facts<'_>, now: Millis, a
         Progress::Done(None) => return Outcome::refuse(Code::VerifierUnavailable),
         Progress::Need(read) => return Progress::Need(read),
     };
-    if asked.anonymous {
+    if asked.is_anonymous() {
         return Progress::Done(Outcome::PassAnonymous);
     }
     if asked.outdated {
         return Outcome::refuse(Code::VerifierUnavailable);
     }
-    if facts.preflight.is_some() && !asked.denied {
+    if facts.preflight.is_some() && !asked.is_denied() {
         return Progress::Done(Outcome::PassAnonymous);
     }
     Outcome::refuse(Code::MissingCredentials)
@@ -142,7 +164,7 @@ fn with_credential(
         // Not a key at all, in Authorization: it may be the application's own, if the route says so.
         Progress::Done(Verdict::Refused(Code::MalformedKey)) if source == Source::Bearer => {
             return match asked(verifier, facts, now, attempt) {
-                Progress::Done(Some(asked)) if asked.bearer_to_origin && !asked.outdated => Progress::Done(Outcome::PassBearer),
+                Progress::Done(Some(asked)) if asked.leaves_bearer_to_origin() => Progress::Done(Outcome::PassBearer),
                 Progress::Done(_) => Outcome::refuse(Code::MalformedKey),
                 Progress::Need(read) => Progress::Need(read),
             };
@@ -161,7 +183,7 @@ fn with_credential(
         return Outcome::refuse(refusal.code());
     }
     let asked = match asked(verifier, facts, now, attempt) {
-        Progress::Done(Some(asked)) if !asked.outdated || asked.anonymous => asked,
+        Progress::Done(Some(asked)) if !asked.outdated || asked.is_anonymous() => asked,
         Progress::Done(_) => return Outcome::refuse(Code::VerifierUnavailable),
         Progress::Need(read) => return Progress::Need(read),
     };
@@ -170,13 +192,13 @@ fn with_credential(
         Address::NotAsked => None,
         Address::Asked(address) => address,
     };
-    let decision = decide::decide(&held.record, now, address, asked.permission.as_ref());
+    let decision = decide::decide(&held.record, now, address, asked.permission());
     let (code, detail, permission) = match decision {
-        Ok(()) if asked.denied => (Code::PermissionDenied, "no rule of the policy lets this route pass".to_owned(), None),
+        Ok(()) if asked.is_denied() => (Code::PermissionDenied, "no rule of the policy lets this route pass".to_owned(), None),
         Ok(()) => return Progress::Done(Outcome::Pass(held)),
         Err(Refusal::PermissionDenied) => {
-            let name = asked.permission.as_ref().map_or("", Permission::as_str);
-            (Code::PermissionDenied, format!("the permission {name} is missing"), asked.permission)
+            let name = asked.permission().map_or("", Permission::as_str);
+            (Code::PermissionDenied, format!("the permission {name} is missing"), asked.permission().cloned())
         }
         Err(refusal) => (refusal.code(), String::new(), None),
     };
@@ -193,16 +215,12 @@ fn asked(verifier: &mut Verifier, facts: &Facts<'_>, now: Millis, attempt: &mut 
     };
     // A preflight asks whether the real request may follow, so it is that request's rule that counts.
     let method = facts.preflight.unwrap_or(facts.method);
-    let mut asked = Asked { anonymous: false, denied: false, permission: None, bearer_to_origin: false, outdated };
-    match policy.requirement(method, facts.path) {
-        Requirement::Anonymous => asked.anonymous = true,
-        Requirement::Denied => asked.denied = true,
-        Requirement::Key { permission, bearer_to_origin } => {
-            asked.permission = permission.cloned();
-            asked.bearer_to_origin = bearer_to_origin;
-        }
-    }
-    Progress::Done(Some(asked))
+    let rule = match policy.requirement(method, facts.path) {
+        Requirement::Anonymous => Rule::Anonymous,
+        Requirement::Denied => Rule::Denied,
+        Requirement::Key { permission, bearer_to_origin } => Rule::Key { permission: permission.cloned(), bearer_to_origin },
+    };
+    Progress::Done(Some(Asked { rule, outdated }))
 }
 
 /// The facts of a request without its address and without preflight.

@@ -4,15 +4,7 @@
 use core::net::IpAddr;
 use std::rc::Rc;
 
-use keyward_shared::{
-    decide,
-    json, path,
-    permission::Permission,
-    policy::Requirement,
-    problem::Code,
-    record::Record,
-    time::Millis,
-};
+use keyward_shared::{decide, json, path, permission::Permission, policy::Requirement, problem::Code, record::Record, time::Millis};
 use serde::Deserialize;
 
 use crate::verifier::{Attempt, Held, PolicyStanding, Progress, Verdict, Verifier};

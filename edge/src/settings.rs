@@ -67,9 +67,8 @@ impl EdgeSettings {
             url if is_http_url(url) => Some(url.to_owned()),
             _ => return Err(SettingsError::new("ORIGIN_URL", "must be http:// or https:// with a host and without query or fragment")),
         };
-        let origin_timeout_s = match variables.or("ORIGIN_TIMEOUT_S", "60").trim().parse() {
-            Ok(seconds @ 1..=600) => seconds,
-            _ => return Err(SettingsError::new("ORIGIN_TIMEOUT_S", "must be a whole number from 1 to 600")),
+        let Ok(origin_timeout_s @ 1..=600) = variables.or("ORIGIN_TIMEOUT_S", "60").trim().parse() else {
+            return Err(SettingsError::new("ORIGIN_TIMEOUT_S", "must be a whole number from 1 to 600"));
         };
         let client_address = match variables.or("CLIENT_ADDRESS", "cloudflare").trim() {
             "cloudflare" => ClientAddress::Cloudflare,

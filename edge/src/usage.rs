@@ -51,16 +51,15 @@ impl Usage {
     /// the next.
     pub fn take(&mut self, now: Millis, interval: Millis) -> Vec<(Shard, UsageReport)> {
         self.next_report = now.plus(interval);
-        let mut by_shard: HashMap<Shard, Vec<KeyUsage>> = HashMap::new();
+        let mut reports: Vec<(Shard, UsageReport)> = Vec::new();
         for (_, (shard, entry)) in self.pending.drain() {
-            by_shard.entry(shard).or_default().push(entry);
+            let has_room = |report: &UsageReport| report.entries.len() < UsageReport::MAX_ENTRIES;
+            match reports.iter_mut().rev().find(|(known, report)| *known == shard && has_room(report)) {
+                Some((_, report)) => report.entries.push(entry),
+                None => reports.push((shard, UsageReport { entries: vec![entry] })),
+            }
         }
-        let split = |(shard, entries): (Shard, Vec<KeyUsage>)| {
-            let chunks: Vec<_> =
-                entries.chunks(UsageReport::MAX_ENTRIES).map(|part| (shard, UsageReport { entries: part.to_vec() })).collect();
-            chunks
-        };
-        by_shard.into_iter().flat_map(split).collect()
+        reports
     }
 
     /// Puts back a report that could not be delivered.

@@ -50,35 +50,56 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Self {
-        Self { problem, at: 0 }
+/// A problem inside the reader: a plain value, because it is part of every result.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Syntax,
+    Value,
+    /// The name is the string that was read last.
+    UnknownField,
+    MissingField(&'static str),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(()) // never shown: `from_str` makes an `Error` of it
     }
 }
 
-impl de::Error for Error {
+impl core::error::Error for Fault {}
+
+impl de::Error for Fault {
     fn custom<T: fmt::Display>(_: T) -> Self {
-        Problem::Value.into()
+        Self::Value
     }
     fn invalid_type(_: Unexpected<'_>, _: &dyn de::Expected) -> Self {
-        Problem::Value.into()
+        Self::Value
     }
     fn invalid_value(_: Unexpected<'_>, _: &dyn de::Expected) -> Self {
-        Problem::Value.into()
+        Self::Value
     }
-    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Problem::UnknownField(field.into()).into()
+    fn invalid_length(_: usize, _: &dyn de::Expected) -> Self {
+        Self::Value
+    }
+    fn unknown_variant(_: &str, _: &'static [&'static str]) -> Self {
+        Self::Value
+    }
+    fn duplicate_field(_: &'static str) -> Self {
+        Self::Value
+    }
+    fn unknown_field(_: &str, _: &'static [&'static str]) -> Self {
+        Self::UnknownField
     }
     fn missing_field(field: &'static str) -> Self {
-        Problem::MissingField(field).into()
+        Self::MissingField(field)
     }
 }
 
 /// Reads the whole of `text`.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    let mut reader = Reader { text, at: 0, depth: 0 };
+    let mut reader = Reader { text, at: 0, depth: 0, last_string: 0 };
     let read = T::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
-    read.map_err(|error| Error { at: reader.at, ..error })
+    read.map_err(|fault| reader.error(fault))
 }
 
 /// An object being written.
@@ -177,6 +198,8 @@ struct Reader<'t> {
     /// The next byte; always between two characters.
     at: usize,
     depth: u8,
+    /// Where the last string began.
+    last_string: usize,
 }
 
 impl<'t> Reader<'t> {
@@ -189,11 +212,29 @@ impl<'t> Reader<'t> {
         bytes.get(self.at).copied()
     }
 
-    fn end(&mut self) -> Result<(), Error> {
-        if self.peek().is_none() { Ok(()) } else { Err(Problem::Syntax.into()) }
+    fn error(&mut self, fault: Fault) -> Error {
+        let at = self.at;
+        let problem = match fault {
+            Fault::Syntax => Problem::Syntax,
+            Fault::Value => Problem::Value,
+            Fault::MissingField(name) => Problem::MissingField(name),
+            Fault::UnknownField => {
+                self.at = self.last_string;
+                match self.string() {
+                    Ok(Ok(name)) => Problem::UnknownField(name.into()),
+                    Ok(Err(name)) => Problem::UnknownField(name),
+                    Err(_) => Problem::Value,
+                }
+            }
+        };
+        Error { problem, at }
     }
 
-    fn take(&mut self, byte: u8) -> Result<(), Error> {
+    fn end(&mut self) -> Result<(), Fault> {
+        if self.peek().is_none() { Ok(()) } else { Err(Fault::Syntax) }
+    }
+
+    fn take(&mut self, byte: u8) -> Result<(), Fault> {
         if self.peek() != Some(byte) {
             return Err(self.other());
         }
@@ -202,10 +243,10 @@ impl<'t> Reader<'t> {
     }
 
     /// The error where something else was expected: another value, or none at all.
-    fn other(&mut self) -> Error {
+    fn other(&mut self) -> Fault {
         match self.peek() {
-            Some(b'"' | b'[' | b'{' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => Problem::Value.into(),
-            _ => Problem::Syntax.into(),
+            Some(b'"' | b'[' | b'{' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => Fault::Value,
+            _ => Fault::Syntax,
         }
     }
 
@@ -218,13 +259,13 @@ impl<'t> Reader<'t> {
     }
 
     /// A whole number from zero.
-    fn number(&mut self) -> Result<u64, Error> {
+    fn number(&mut self) -> Result<u64, Fault> {
         let Some(b'0'..=b'9') = self.peek() else { return Err(self.other()) };
         let number = self.digits();
         match self.text.as_bytes().get(self.at) {
-            Some(b'.' | b'e' | b'E') => Err(Problem::Value.into()),
-            _ if number.len() > 1 && number.starts_with('0') => Err(Problem::Syntax.into()),
-            _ => number.parse().map_err(|_| Problem::Value.into()),
+            Some(b'.' | b'e' | b'E') => Err(Fault::Value),
+            _ if number.len() > 1 && number.starts_with('0') => Err(Fault::Syntax),
+            _ => number.parse().map_err(|_| Fault::Value),
         }
     }
 
@@ -237,10 +278,11 @@ impl<'t> Reader<'t> {
     }
 
     /// A string; `Err` of the inner result: it had escapes and was written anew.
-    fn string(&mut self) -> Result<Result<&'t str, String>, Error> {
+    fn string(&mut self) -> Result<Result<&'t str, String>, Fault> {
         if self.peek() != Some(b'"') {
             return Err(self.other());
         }
+        self.last_string = self.at;
         self.at += 1;
         let mut written = String::new();
         let mut start = self.at;
@@ -256,14 +298,14 @@ impl<'t> Reader<'t> {
                     written.push(self.escape()?);
                     start = self.at;
                 }
-                None | Some(..0x20) => return Err(Problem::Syntax.into()),
+                None | Some(..0x20) => return Err(Fault::Syntax),
                 Some(_) => self.at += 1,
             }
         }
     }
 
     /// The character of the escape that begins here.
-    fn escape(&mut self) -> Result<char, Error> {
+    fn escape(&mut self) -> Result<char, Fault> {
         let kind = self.text.as_bytes().get(self.at + 1).copied();
         let character = match kind {
             Some(plain @ (b'"' | b'\\' | b'/')) => char::from(plain),
@@ -277,28 +319,28 @@ impl<'t> Reader<'t> {
                 if (0xd800..0xdc00).contains(&code) && self.text.as_bytes().get(self.at) == Some(&b'\\') {
                     let low = self.unit()?.wrapping_sub(0xdc00);
                     if low >= 0x400 {
-                        return Err(Problem::Syntax.into());
+                        return Err(Fault::Syntax);
                     }
                     code = 0x10000 + ((code - 0xd800) << 10) + low;
                 }
-                return char::from_u32(code).ok_or_else(|| Problem::Syntax.into());
+                return char::from_u32(code).ok_or(Fault::Syntax);
             }
-            _ => return Err(Problem::Syntax.into()),
+            _ => return Err(Fault::Syntax),
         };
         self.at += 2;
         Ok(character)
     }
 
     /// The four digits of the `\u` that begins here.
-    fn unit(&mut self) -> Result<u32, Error> {
+    fn unit(&mut self) -> Result<u32, Fault> {
         let digits = self.text.get(self.at..self.at + 6).and_then(|escape| escape.strip_prefix("\\u"));
-        let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())).ok_or(Problem::Syntax)?;
+        let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())).ok_or(Fault::Syntax)?;
         self.at += 6;
-        u32::from_str_radix(digits, 16).map_err(|_| Problem::Syntax.into())
+        u32::from_str_radix(digits, 16).map_err(|_| Fault::Syntax)
     }
 
     /// Any value, passed over; its text.
-    fn skip(&mut self) -> Result<&'t str, Error> {
+    fn skip(&mut self) -> Result<&'t str, Fault> {
         let first = self.peek();
         let start = self.at;
         match first {
@@ -321,12 +363,12 @@ impl<'t> Reader<'t> {
                 }
             }
             _ if ["null", "true", "false"].into_iter().any(|word| self.word(word)) => {}
-            _ => return Err(Problem::Syntax.into()),
+            _ => return Err(Fault::Syntax),
         }
         Ok(self.text.get(start..self.at).unwrap_or_default())
     }
 
-    fn skip_number(&mut self) -> Result<(), Error> {
+    fn skip_number(&mut self) -> Result<(), Fault> {
         let next = |reader: &mut Self, bytes: &[u8]| {
             let found = reader.text.as_bytes().get(reader.at).is_some_and(|byte| bytes.contains(byte));
             reader.at += usize::from(found);
@@ -342,18 +384,18 @@ impl<'t> Reader<'t> {
             next(self, b"+-");
             right &= !self.digits().is_empty();
         }
-        if right { Ok(()) } else { Err(Problem::Syntax.into()) }
+        if right { Ok(()) } else { Err(Fault::Syntax) }
     }
 
     /// Enters a list or an object.
-    fn open(&mut self, bracket: u8) -> Result<(), Error> {
+    fn open(&mut self, bracket: u8) -> Result<(), Fault> {
         self.take(bracket)?;
         self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(Problem::Syntax.into()) } else { Ok(()) }
+        if self.depth > MAX_DEPTH { Err(Fault::Syntax) } else { Ok(()) }
     }
 
     /// Whether another entry follows; if not, the closing bracket is taken.
-    fn more(&mut self, bracket: u8, first: &mut bool) -> Result<bool, Error> {
+    fn more(&mut self, bracket: u8, first: &mut bool) -> Result<bool, Fault> {
         let first = core::mem::replace(first, false);
         match self.peek() {
             Some(byte) if byte == bracket => {
@@ -366,7 +408,7 @@ impl<'t> Reader<'t> {
                 self.at += 1;
                 Ok(true)
             }
-            _ => Err(Problem::Syntax.into()),
+            _ => Err(Fault::Syntax),
         }
     }
 }
@@ -378,18 +420,18 @@ struct Entries<'r, 't> {
 }
 
 impl<'de> de::SeqAccess<'de> for Entries<'_, 'de> {
-    type Error = Error;
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+    type Error = Fault;
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
         if self.reader.more(b']', &mut self.first)? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
     }
 }
 
 impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
-    type Error = Error;
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+    type Error = Fault;
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         if self.reader.more(b'}', &mut self.first)? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
     }
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
         self.reader.take(b':')?;
         seed.deserialize(&mut *self.reader)
     }
@@ -399,9 +441,9 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
 struct Variant<'r, 't>(&'r mut Reader<'t>);
 
 impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
-    type Error = Error;
+    type Error = Fault;
     type Variant = Self;
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
         let name = seed.deserialize(&mut *self.0)?;
         self.0.take(b':')?;
         Ok((name, self))
@@ -409,37 +451,37 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
 }
 
 impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
-    type Error = Error;
-    fn unit_variant(self) -> Result<(), Error> {
-        Err(Problem::Value.into())
+    type Error = Fault;
+    fn unit_variant(self) -> Result<(), Fault> {
+        Err(Fault::Value)
     }
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
         seed.deserialize(self.0)
     }
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Error> {
-        Err(Problem::Value.into())
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
+        Err(Fault::Value)
     }
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Error> {
-        Err(Problem::Value.into())
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Fault> {
+        Err(Fault::Value)
     }
 }
 
 macro_rules! forward {
     ($to:ident: $($from:ident)*) => {
-        $(fn $from<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        $(fn $from<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             self.$to(visitor)
         })*
     };
 }
 
 impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
-    type Error = Error;
+    type Error = Fault;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
-        Err(Problem::Value.into()) // the types that are read all say what they are
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
+        Err(Fault::Value) // the types that are read all say what they are
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         if self.word("true") {
             visitor.visit_bool(true)
         } else if self.word("false") {
@@ -449,65 +491,65 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_u64(self.number()?)
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.string()? {
             Ok(text) => visitor.visit_borrowed_str(text),
             Err(text) => visitor.visit_str(&text),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         if self.word("null") { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
         if name == RAW { visitor.visit_borrowed_str(self.skip()?) } else { visitor.visit_newtype_struct(self) }
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.open(b'[')?;
         visitor.visit_seq(Entries { reader: self, first: true })
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
         self.open(b'[')?;
         let value = visitor.visit_seq(Entries { reader: &mut *self, first: true })?;
-        if self.more(b']', &mut false)? { Err(Problem::Value.into()) } else { Ok(value) }
+        if self.more(b']', &mut false)? { Err(Fault::Value) } else { Ok(value) }
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, length: usize, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, length: usize, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_tuple(length, visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.open(b'{')?;
         visitor.visit_map(Entries { reader: self, first: true })
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
         if self.peek() == Some(b'"') {
             let name = self.string()?;
             return visitor.visit_enum(name.as_deref().unwrap_or_default().into_deserializer());
         }
         self.open(b'{')?;
         let value = visitor.visit_enum(Variant(&mut *self))?;
-        if self.more(b'}', &mut false)? { Err(Problem::Value.into()) } else { Ok(value) }
+        if self.more(b'}', &mut false)? { Err(Fault::Value) } else { Ok(value) }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.skip()?;
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_any(visitor)
     }
 

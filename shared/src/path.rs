@@ -86,7 +86,7 @@ fn check_percent(bytes: &[u8]) -> Result<(), AmbiguousPath> {
 
 /// Whether two segments are the same once percent sequences are decoded. Both have passed [`check`].
 pub(crate) fn same_segment(a: &str, b: &str) -> bool {
-    a == b || ((a.contains('%') || b.contains('%')) && decode(a).eq(decode(b)))
+    a == b || ((a.as_bytes().contains(&b'%') || b.as_bytes().contains(&b'%')) && decode(a).eq(decode(b)))
 }
 
 fn decode(segment: &str) -> impl Iterator<Item = u8> + '_ {

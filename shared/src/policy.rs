@@ -113,7 +113,7 @@ fn check_pattern(pattern: &str) -> Result<(), String> {
             "*" => {}
             "**" if at + 1 == segments.len() => {}
             "**" => return Err("** may only stand at the end".into()),
-            other if other.contains('*') => return Err("* must be a whole segment".into()),
+            other if other.as_bytes().contains(&b'*') => return Err("* must be a whole segment".into()),
             _ => {}
         }
     }
@@ -212,7 +212,7 @@ impl CompiledPolicy {
             let rule = CompiledRule::new(rule);
             // A segment with a percent sign has several spellings, so it cannot be looked up by one.
             match rule.segments.first() {
-                Some(first) if &**first != "*" && first.is_ascii() && !first.contains('%') => {
+                Some(first) if &**first != "*" && first.is_ascii() && !first.as_bytes().contains(&b'%') => {
                     compiled.by_first_segment.entry(first.clone()).or_default().push(at);
                 }
                 _ => compiled.any_first_segment.push(at),

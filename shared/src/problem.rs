@@ -118,7 +118,7 @@ impl Problem {
     /// The document, naming the request it answers.
     pub fn to_json(&self, request_id: &str) -> String {
         let document = Object::default()
-            .text("type", &["urn:keyward:problem:", self.code.as_str()].concat())
+            .text("type", &format!("urn:keyward:problem:{}", self.code.as_str()))
             .text("title", self.code.title())
             .number("status", self.code.status().into())
             .text("code", self.code.as_str())

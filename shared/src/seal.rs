@@ -24,7 +24,11 @@ pub enum SealError {
 /// Puts the MAC before `body`, to be stored under `name`.
 pub fn seal(secrets: &SecretList, name: &str, body: &str) -> String {
     let mac = hex::encode(secrets.mac(&[name.as_bytes(), b"\n", body.as_bytes()]));
-    [VERSION, &mac, ".", body].concat()
+    let mut sealed = String::with_capacity(VERSION.len() + MAC_LEN + 1 + body.len());
+    for part in [VERSION, &mac, ".", body] {
+        sealed.push_str(part);
+    }
+    sealed
 }
 
 /// The body of `value` as it was sealed under `name`.

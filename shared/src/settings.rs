@@ -24,8 +24,8 @@ pub struct SettingsError {
 
 impl SettingsError {
     /// `name` is wrong in the way that `problem` says.
-    pub fn new(name: &'static str, problem: impl ToString) -> Self {
-        Self { name, problem: problem.to_string() }
+    pub fn new<P: core::fmt::Display>(name: &'static str, problem: P) -> Self {
+        Self { name, problem: format!("{problem}") }
     }
 }
 
@@ -76,9 +76,8 @@ impl CommonSettings {
             let name = if e == TimingError::Bound { "REVOCATION_BOUND_S" } else { "FRESHNESS_S" };
             SettingsError::new(name, e)
         })?;
-        let feed_groups = match variables.or("FEED_GROUPS", "1").trim().parse() {
-            Ok(groups @ 1..=1000) => groups,
-            _ => return Err(SettingsError::new("FEED_GROUPS", "must be a whole number from 1 to 1000")),
+        let Ok(feed_groups @ 1..=1000) = variables.or("FEED_GROUPS", "1").trim().parse() else {
+            return Err(SettingsError::new("FEED_GROUPS", "must be a whole number from 1 to 1000"));
         };
         let company = variables.required("OPERATOR_COMPANY")?;
         let operator_company = CompanyId::new(&company).map_err(|e| SettingsError::new("OPERATOR_COMPANY", e))?;

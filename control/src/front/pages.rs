@@ -91,7 +91,7 @@ async fn get<O: Objects>(
         200 => Ok(answer),
         401 => Err(Answer::html(401, page::not_signed_in()).without_session()),
         400 => Err(Answer::html(400, page::unavailable())),
-        403 => Err(Answer::html(403, page::unavailable())),
+        403 => Err(Answer::html(403, page::not_allowed())),
         _ => Err(no_answer()),
     }
 }

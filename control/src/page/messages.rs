@@ -26,6 +26,17 @@ pub fn link_problem(detail: &str) -> String {
     )
 }
 
+/// For somebody who is signed in, but may not have keys.
+pub fn not_allowed() -> String {
+    message(
+        "You may not manage API keys",
+        &html! {
+            p { "Your account lacks the permission for API keys here. Ask an administrator of your company for it." }
+            form method="post" action="/sign-out" { button type="submit" class="secondary" { "Sign out" } }
+        },
+    )
+}
+
 /// For a moment in which the data cannot be reached.
 pub fn unavailable() -> String {
     message(
@@ -59,6 +70,7 @@ mod tests {
     fn a_visitor_without_a_session_learns_what_to_do() {
         assert!(not_signed_in().contains("new sign-in link"));
         assert!(unavailable().contains("Try again"));
+        assert!(not_allowed().contains("administrator") && not_allowed().contains("/sign-out"));
         assert!(!not_signed_in().contains("Sign out"));
     }
 }

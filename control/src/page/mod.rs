@@ -12,7 +12,7 @@ mod messages;
 
 pub use assets::{Asset, asset};
 pub use keys::{KeysPage, PageKey, keys};
-pub use messages::{link_problem, not_signed_in, unavailable};
+pub use messages::{link_problem, not_allowed, not_signed_in, unavailable};
 
 /// Where the list of keys lives.
 pub const KEYS_PATH: &str = "/admin/keys";

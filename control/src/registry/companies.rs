@@ -79,7 +79,8 @@ impl<S: Sql> Registry<S> {
     pub(super) fn companies_answer(&self, query: &str) -> Result<ApiAnswer, Failure> {
         let (limit, after) = read_query(query)?;
         let page = self.list(limit, &after)?;
-        let companies: Vec<_> = page.companies.iter().map(|(id, name, shard)| json!({ "id": id, "name": name, "shard": shard })).collect();
+        let companies: Vec<_> =
+            page.companies.iter().map(|(id, name, shard)| json!({ "company": id, "name": name, "shard": shard })).collect();
         let body = json!({ "companies": companies, "next_cursor": page.next }).to_string();
         Ok(ApiAnswer { status: 200, headers: Vec::new(), body })
     }

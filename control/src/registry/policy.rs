@@ -128,7 +128,7 @@ fn note(rev: u64, caller: &Caller, call: &ApiCall, before: Json, after: Json) ->
         actor: caller.owner.as_str().into(),
         key: caller.key.as_ref().map(|key| key.id.clone()),
         address: call.address,
-        action: "policy.updated".into(),
+        action: "policy.put".into(),
         target: "policy".into(),
         outcome: "done".into(),
         before,

@@ -1,5 +1,7 @@
 //! Changing, revoking and deleting keys.
 
+use std::collections::BTreeSet;
+
 use keyward_shared::{ids::KeyId, problem::Code};
 use serde_json::Value;
 
@@ -106,6 +108,7 @@ impl<S: Sql> Turn<'_, S> {
 
     /// Adds, after the one key in `family`, all keys that it made, and those that they made.
     fn add_descendants(&self, family: &mut Vec<KeyId>) -> Result<(), Failure> {
+        let mut known: BTreeSet<KeyId> = family.iter().cloned().collect();
         let mut next = 0;
         while let Some(parent) = family.get(next).cloned() {
             next += 1;
@@ -114,7 +117,7 @@ impl<S: Sql> Turn<'_, S> {
                 .execute("SELECT key_id FROM keys WHERE company = ?1 AND parent = ?2", &[(&self.company).into(), (&parent).into()])?
             {
                 let child: KeyId = Columns::of(row).parsed()?;
-                if !family.contains(&child) {
+                if known.insert(child.clone()) {
                     family.push(child);
                 }
             }

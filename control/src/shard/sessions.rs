@@ -1,6 +1,6 @@
 //! Signing in and out: links that work once, and the sessions that they begin.
 
-use keyward_shared::{digest::Digest, link::SignInLink, problem::Code, shard::Shard, time::Millis};
+use keyward_shared::{digest::Digest, link::SignInLink, permission::OPERATOR, problem::Code, shard::Shard, time::Millis};
 use serde_json::{Value, json};
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     audit,
     failure::Failure,
     query::Query,
-    rows,
+    rows::{self, OwnerRow, worth},
     turn::{Random, Turn},
     validate::Fields,
 };
@@ -35,8 +35,12 @@ impl<S: Sql> Turn<'_, S> {
         }
         self.company = company;
         let owner = owner.ok_or_else(|| Failure::not_found("owner"))?;
-        active(self.sql, &SignInLink::new(self.company.clone(), owner.clone(), self.now, [0; 16]))?;
         let link = SignInLink::new(self.company.clone(), owner.clone(), self.now, self.draw());
+        let signed_in = worth(self.settings, &self.company, &active(self.sql, &link)?.permissions);
+        // Signing others in is the operator's business; becoming an operator who may more is not.
+        if signed_in.allows_str(OPERATOR) && !self.caller.permissions.covers(&signed_in) {
+            return Err(Failure::refused(Code::Forbidden, "this operator may do more than you"));
+        }
         let origin = self.settings.public_control_url.as_deref().unwrap_or(self.call.origin.trim_end_matches('/'));
         let url = format!("{origin}/sign-in?token={}", link.to_token(&self.settings.session_secrets));
         self.record(owner.as_str(), Value::Null, Value::Null)?;
@@ -45,14 +49,14 @@ impl<S: Sql> Turn<'_, S> {
     }
 }
 
-/// Refuses where the link's owner or company is not there or may not act.
-fn active(sql: &impl Sql, link: &SignInLink) -> Result<(), Failure> {
+/// The link's owner; refuses where owner or company is not there or may not act.
+fn active(sql: &impl Sql, link: &SignInLink) -> Result<OwnerRow, Failure> {
     if rows::company(sql, &link.company)?.is_none() {
         return Err(Failure::not_found("company"));
     }
     let owner = rows::owner(sql, &link.company, &link.owner)?.ok_or_else(|| Failure::not_found("owner"))?;
     if owner.active && rows::company(sql, &link.company)?.is_some_and(|company| company.active) {
-        Ok(())
+        Ok(owner)
     } else {
         Err(Failure::refused(Code::Conflict, "the owner is not active"))
     }

@@ -109,8 +109,10 @@ impl Shard {
             console_error!("shard {}: request {}: {failure}", core.name(), call.request_id);
         }
         if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
-            self.deliver_all(core).await?;
-            core.refresh(&mut handled).map_err(sql_failed)?;
+            // The change stands, whatever becomes of its announcement.
+            if let Err(error) = self.deliver_all(core).await.and_then(|()| core.refresh(&mut handled).map_err(sql_failed)) {
+                console_error!("shard {}: {error}", core.name());
+            }
         }
         Response::from_json(&handled.finish())
     }

@@ -121,7 +121,8 @@ impl Records {
             let old = &held.record;
             old.key_id == record.key_id && old.owner == record.owner && old.company == record.company
         };
-        let identity = held.filter(same).map(|held| held.identity).unwrap_or_else(|| {
+        let identity = held.filter(same).map(|held| held.identity);
+        let identity = identity.unwrap_or_else(|| {
             self.identities = self.identities.wrapping_add(1) & 0x00ff_ffff;
             self.identities
         });

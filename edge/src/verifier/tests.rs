@@ -22,6 +22,7 @@ struct World {
     policy: Option<Lookup>,
 }
 
+#[allow(clippy::unnecessary_wraps)] // for the fields of World
 fn found(text: String) -> Option<Lookup> {
     Some(Lookup::Found(text))
 }

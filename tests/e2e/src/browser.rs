@@ -86,12 +86,12 @@ impl Browser {
         self.run(script).await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Clicks what an XPath finds, as soon as it is there and visible.
+    /// Clicks what an `XPath` finds, as soon as it is there and visible.
     pub async fn click(&self, xpath: &str) {
         eventually(PATIENCE, async || self.element_command(xpath, "click", json!({})).await).await;
     }
 
-    /// Clicks the visible button with this caption inside of what `scope` finds (an XPath; empty: anywhere).
+    /// Clicks the visible button with this caption inside of what `scope` finds (an `XPath`; empty: anywhere).
     pub async fn press(&self, scope: &str, caption: &str) {
         eventually(PATIENCE, async || {
             let buttons = self.find(&format!("{scope}//button[normalize-space()='{caption}']")).await;
@@ -107,12 +107,12 @@ impl Browser {
         .await;
     }
 
-    /// Types into the field that an XPath finds.
+    /// Types into the field that an `XPath` finds.
     pub async fn fill(&self, xpath: &str, text: &str) {
         eventually(PATIENCE, async || self.element_command(xpath, "value", json!({"text": text})).await).await;
     }
 
-    /// The text of what an XPath finds, as soon as it is there and has one.
+    /// The text of what an `XPath` finds, as soon as it is there and has one.
     pub async fn text(&self, xpath: &str) -> String {
         eventually(PATIENCE, async || {
             let element = self.find(xpath).await.pop().ok_or_else(|| format!("no {xpath}"))?;
@@ -124,7 +124,7 @@ impl Browser {
         .await
     }
 
-    /// How many elements an XPath finds.
+    /// How many elements an `XPath` finds.
     pub async fn count(&self, xpath: &str) -> usize {
         self.find(xpath).await.len()
     }

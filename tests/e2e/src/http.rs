@@ -29,8 +29,9 @@ pub async fn send(request: RequestBuilder) -> Answer {
 }
 
 impl Answer {
-    /// The answer, if it has this status.
+    /// The answer, which must have this status.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "often only the check is wanted")]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self

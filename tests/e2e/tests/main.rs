@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod asking;
+mod control;
 mod life;
 mod outage;
 mod page;

@@ -11,7 +11,7 @@ use std::{
 use keyward_e2e::{build, eventually, http};
 use keyward_selfhost::listen::free_port;
 
-/// Wrangler without its own build step (the Workers are built) and without reports to anybody.
+/// Wrangler, which builds the Workers itself as the configurations say, without reports to anybody.
 fn wrangler() -> Command {
     build::installation();
     let mut command = Command::new("npx");
