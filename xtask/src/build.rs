@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use flate2::{Compression, write::GzEncoder};
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -22,6 +22,8 @@ use crate::{
 /// The two Workers: folder of the crate, crate.
 const WORKERS: [(&str, &str); 2] = [("edge", "keyward-edge"), ("control", "keyward-control")];
 const TARGET: &str = "wasm32-unknown-unknown";
+/// The most bytes of the edge's WebAssembly, with gzip: every cold start pays for them.
+const EDGE_LIMIT: usize = 80_000;
 /// Changes whenever the bindings would be generated in another way.
 const BINDINGS: &str = "wasm-bindgen 0.2.129, web, reset";
 
@@ -119,9 +121,25 @@ fn report(name: &str, wasm: &Path) -> Result<()> {
     encoder.write_all(&bytes)?;
     let zipped = encoder.finish()?.len();
     progress(format!("{name}: {} KB of WebAssembly, {} KB with gzip", kilobytes(bytes.len()), kilobytes(zipped)));
+    within_limit(name, zipped)
+}
+
+fn within_limit(name: &str, zipped: usize) -> Result<()> {
+    ensure!(name != "edge" || zipped <= EDGE_LIMIT, "the edge's WebAssembly has {zipped} bytes with gzip; the limit is {EDGE_LIMIT}");
     Ok(())
 }
 
 fn kilobytes(bytes: usize) -> String {
     format!("{}.{}", bytes / 1000, bytes % 1000 / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_edge_has_a_limit() {
+        assert!(within_limit("edge", EDGE_LIMIT).is_ok() && within_limit("edge", EDGE_LIMIT + 1).is_err());
+        assert!(within_limit("control", EDGE_LIMIT + 1).is_ok());
+    }
 }
