@@ -3,11 +3,15 @@
 //! text ([`RAW`]) they may stand.
 //!
 //! The edge uses it because a general reader carries the whole of floating-point parsing and printing, which would be half of its WebAssembly.
-//! [`Object`] writes what the edge says itself.
+//! [`Object`], [`list`] and [`string`] write what the edge says itself.
+
+mod write;
 
 use core::fmt;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
+
+pub use write::{Object, list, string};
 
 /// A newtype struct of this name is given the text of its value instead of the value.
 pub const RAW: &str = "keyward::json::RAW";
@@ -100,97 +104,6 @@ pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let mut reader = Reader { text, at: 0, depth: 0, last_string: 0 };
     let read = T::deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     read.map_err(|fault| reader.error(fault))
-}
-
-/// An object being written.
-#[derive(Clone, Debug)]
-pub struct Object(String);
-
-impl Default for Object {
-    fn default() -> Self {
-        Self("{".into())
-    }
-}
-
-impl Object {
-    /// A field with a text.
-    #[must_use]
-    pub fn text(self, name: &str, value: &str) -> Self {
-        let mut quoted = String::with_capacity(value.len() + 2);
-        quote(value, &mut quoted);
-        self.raw(name, &quoted)
-    }
-
-    /// A field with a number.
-    #[must_use]
-    pub fn number(self, name: &str, value: u64) -> Self {
-        self.raw(name, &value.to_string())
-    }
-
-    /// A field whose value is JSON already.
-    #[must_use]
-    pub fn raw(mut self, name: &str, json: &str) -> Self {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        quote(name, &mut self.0);
-        self.0.push(':');
-        self.0.push_str(json);
-        self
-    }
-
-    /// The object.
-    pub fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
-
-/// A list of values that are JSON already.
-pub fn list(values: impl IntoIterator<Item = String>) -> String {
-    let mut json = String::from("[");
-    for value in values {
-        if json.len() > 1 {
-            json.push(',');
-        }
-        json.push_str(&value);
-    }
-    json.push(']');
-    json
-}
-
-/// `text` as a JSON string.
-pub fn string(text: &str) -> String {
-    let mut json = String::new();
-    quote(text, &mut json);
-    json
-}
-
-fn quote(text: &str, json: &mut String) {
-    json.push('"');
-    for character in text.chars() {
-        let short = match character {
-            '"' => '"',
-            '\\' => '\\',
-            '\n' => 'n',
-            '\r' => 'r',
-            '\t' => 't',
-            '\u{8}' => 'b',
-            '\u{c}' => 'f',
-            '\0'..' ' => {
-                json.push_str(if character < '\u{10}' { "\\u000" } else { "\\u001" });
-                json.extend(char::from_digit(u32::from(character) & 15, 16));
-                continue;
-            }
-            plain => {
-                json.push(plain);
-                continue;
-            }
-        };
-        json.push('\\');
-        json.push(short);
-    }
-    json.push('"');
 }
 
 struct Reader<'t> {
