@@ -11,7 +11,6 @@ use thiserror::Error;
 use crate::{
     ids::{CompanyId, KeyId, OwnerId},
     json,
-    record::version_of,
     seal::{self, SealError},
     secret::SecretList,
     shard::Shard,
@@ -164,7 +163,7 @@ impl Feed {
     /// Reads what was stored for `group`.
     pub fn open(secrets: &SecretList, group: u16, value: &str) -> Result<Self, FeedError> {
         let body = seal::open(secrets, &name(group), value)?;
-        if version_of(body)? != VERSION {
+        if seal::version_of(body)? != VERSION {
             return Err(FeedError::Version);
         }
         let mut feed: Self = json::from_str(body)?;

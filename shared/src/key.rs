@@ -8,14 +8,18 @@ use core::fmt;
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use thiserror::Error;
 
-use crate::{base62, digest::Digest, ids::CompanyId, shard::Shard, tag::Tag};
+use crate::{
+    base62,
+    digest::Digest,
+    ids::CompanyId,
+    shard::Shard,
+    tag::{TAG_LEN, Tag},
+};
 
 /// Characters after the separator.
 pub const BODY_LEN: usize = 4 + SECRET_LEN + TAG_LEN + SUM_LEN;
 /// Characters of the secret: 166 bits.
 pub const SECRET_LEN: usize = 28;
-/// Characters of the tag.
-pub const TAG_LEN: usize = 7;
 /// Characters of the checksum.
 pub const SUM_LEN: usize = 6;
 /// The longest prefix.

@@ -10,7 +10,6 @@ use crate::{
     json, path,
     permission::Permission,
     problem::FieldError,
-    record::version_of,
     seal::{self, SealError},
     secret::SecretList,
     time::Millis,
@@ -159,7 +158,7 @@ impl StoredPolicy {
     /// Reads what was stored.
     pub fn open(secrets: &SecretList, value: &str) -> Result<Self, PolicyError> {
         let body = seal::open(secrets, NAME, value)?;
-        if version_of(body)? != VERSION {
+        if seal::version_of(body)? != VERSION {
             return Err(PolicyError::Version);
         }
         let stored: Self = json::from_str(body)?;

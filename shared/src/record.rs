@@ -163,7 +163,7 @@ impl Record {
     /// Reads what was stored for `digest` in `shard`.
     pub fn open(secrets: &SecretList, shard: Shard, digest: &Digest, value: &str) -> Result<Self, RecordError> {
         let body = seal::open(secrets, &name(shard, digest), value)?;
-        if version_of(body)? != VERSION {
+        if seal::version_of(body)? != VERSION {
             return Err(RecordError::Version);
         }
         let record: Self = json::from_str(body)?;
@@ -179,15 +179,6 @@ impl Record {
             Subject::shard(self.shard),
         ]
     }
-}
-
-/// The `v` of a versioned JSON object, whatever else is in it.
-pub(crate) fn version_of(body: &str) -> Result<u32, json::Error> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        v: u32,
-    }
-    json::from_str::<Versioned>(body).map(|versioned| versioned.v)
 }
 
 #[cfg(test)]

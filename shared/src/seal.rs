@@ -1,9 +1,10 @@
 //! The MAC on everything in the replicated store: `1.<64 hex>.<body>` with HMAC-SHA256 over name, line
 //! feed, body. Write access to the store is then not enough to make, change or move a value.
 
+use serde::Deserialize;
 use thiserror::Error;
 
-use crate::secret::SecretList;
+use crate::{json, secret::SecretList};
 
 /// What stands before the MAC: the version of the envelope.
 const VERSION: &str = "1.";
@@ -39,6 +40,15 @@ pub fn open<'v>(secrets: &SecretList, name: &str, value: &'v str) -> Result<&'v 
     let mut mac = [0; MAC_LEN / 2];
     hex::decode_to_slice(hex_mac, &mut mac).map_err(|_| SealError::Form)?;
     if secrets.verify(&[name.as_bytes(), b"\n", body.as_bytes()], &mac) { Ok(body) } else { Err(SealError::Mac) }
+}
+
+/// The `v` of a versioned JSON object, whatever else is in it.
+pub(crate) fn version_of(body: &str) -> Result<u32, json::Error> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u32,
+    }
+    json::from_str::<Versioned>(body).map(|versioned| versioned.v)
 }
 
 #[cfg(test)]

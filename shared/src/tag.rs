@@ -6,10 +6,12 @@ use core::fmt;
 use crate::{
     base62,
     digest::Digest,
-    key::TAG_LEN,
     secret::{SecretError, SecretList},
     shard::{Shard, ShardError},
 };
+
+/// Characters of a tag.
+pub const TAG_LEN: usize = 7;
 
 /// The first five bytes of HMAC-SHA256(tag secret, shard ‖ digest) in base62.
 #[derive(Clone, Copy, PartialEq, Eq)]
