@@ -68,7 +68,8 @@ export async function forward({ request, target, env, config, identity, bearer, 
   const headers = originHeaders(request, config, identity, bearer, requestId, isProxy);
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), config.origin_timeout_ms);
-  const init = { method: request.method, headers, body: request.body, redirect: "manual", signal: abort.signal };
+  // Without Authorization a shared cache has no reason left not to store the answer, so the platform's is told to stay out.
+  const init = { method: request.method, headers, body: request.body, redirect: "manual", cache: "no-store", signal: abort.signal };
   try {
     const sent = config.origin_url === null ? env.ORIGIN.fetch(request.url, init) : fetch(config.origin_url + target, init);
     const response = await sent;
