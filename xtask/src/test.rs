@@ -90,7 +90,10 @@ fn title(step: Step) -> &'static str {
 fn perform(step: Step, tally: &mut Tally) -> Result<()> {
     match step {
         Step::Native => count(cargo().args(["test", "--workspace", "--exclude", "keyward-e2e", "--no-fail-fast"]), tally),
-        Step::EndToEnd => count(cargo().args(["test", "--package", "keyward-e2e", "--no-fail-fast"]), tally),
+        Step::EndToEnd => {
+            tools::chromedriver()?; // some of them open the administration page in a browser
+            count(cargo().args(["test", "--package", "keyward-e2e", "--no-fail-fast"]), tally)
+        }
         Step::Browser => {
             tools::wasm_target("wasm32-unknown-unknown")?;
             let (wasm_pack, runner, driver) = (tools::wasm_pack()?, tools::wasm_test_runner()?, tools::chromedriver()?);
