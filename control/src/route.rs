@@ -23,7 +23,6 @@ pub enum Endpoint {
     ListCompanies,
     GetPolicy,
     PutPolicy,
-    RollbackPolicy,
     ListAudit,
     VerifyAudit,
     Whoami,
@@ -73,7 +72,6 @@ const ROUTES: &[(&str, &[(&str, Endpoint)])] = &[
     ("/v1/companies", &[("GET", Endpoint::ListCompanies)]),
     ("/v1/companies/{}", &[("GET", Endpoint::GetCompany), ("PUT", Endpoint::PutCompany), ("DELETE", Endpoint::DeleteCompany)]),
     ("/v1/policy", &[("GET", Endpoint::GetPolicy), ("PUT", Endpoint::PutPolicy)]),
-    ("/v1/policy/rollback", &[("POST", Endpoint::RollbackPolicy)]),
     ("/v1/audit", &[("GET", Endpoint::ListAudit)]),
     ("/v1/audit/verify", &[("GET", Endpoint::VerifyAudit)]),
     ("/v1/whoami", &[("GET", Endpoint::Whoami)]),
@@ -111,7 +109,7 @@ impl Endpoint {
     /// Who answers.
     pub const fn home(self) -> Home {
         match self {
-            Self::ListCompanies | Self::GetPolicy | Self::PutPolicy | Self::RollbackPolicy => Home::Registry,
+            Self::ListCompanies | Self::GetPolicy | Self::PutPolicy => Home::Registry,
             Self::OpenApi => Home::Worker,
             _ => Home::Shard,
         }
@@ -139,7 +137,6 @@ impl Endpoint {
             Self::PutCompany => "company.put",
             Self::DeleteCompany => "company.delete",
             Self::PutPolicy => "policy.put",
-            Self::RollbackPolicy => "policy.rollback",
             Self::CreateSignInLink => "sign_in_link.create",
             _ => return None,
         })

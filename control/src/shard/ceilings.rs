@@ -44,7 +44,6 @@ const fn needed(endpoint: Endpoint) -> &'static [&'static str] {
         | Endpoint::ListCompanies
         | Endpoint::GetPolicy
         | Endpoint::PutPolicy
-        | Endpoint::RollbackPolicy
         | Endpoint::CreateSignInLink => &[OPERATOR],
         Endpoint::Whoami | Endpoint::Format | Endpoint::OpenApi => &[],
     }

@@ -81,9 +81,7 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::Whoami => self.whoami(),
             Endpoint::Format => self.format(),
             Endpoint::CreateSignInLink => self.create_sign_in_link(),
-            Endpoint::ListCompanies | Endpoint::GetPolicy | Endpoint::PutPolicy | Endpoint::RollbackPolicy | Endpoint::OpenApi => {
-                Err(Failure::not_found("path"))
-            }
+            Endpoint::ListCompanies | Endpoint::GetPolicy | Endpoint::PutPolicy | Endpoint::OpenApi => Err(Failure::not_found("path")),
         }
     }
 
