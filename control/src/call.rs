@@ -120,6 +120,8 @@ pub const AUDIT: &str = "/control/audit";
 pub const ANNOUNCE: &str = "/control/announce";
 /// To the Registry object, `POST`: [`CompanyNotice`], answered by 204.
 pub const COMPANY: &str = "/control/company";
+/// To the Registry object, `POST`: [`PolicyRestored`], answered by 204.
+pub const POLICY_RESTORED: &str = "/control/policy-restored";
 
 /// Asks who a credential stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,18 +211,34 @@ pub struct CompanyNotice {
     pub object: Option<serde_json::Value>,
 }
 
+/// Tells the Registry that its object was restored from a backup: the policy as it is there now is to be announced and
+/// published as a new one. Taken twice it does so twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRestored {
+    /// The operator who says so.
+    pub by: OwnerId,
+}
+
 /// Asks the Feed object to tell every edge of changes. Answered by [`Announced`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     /// Subjects with the revision of their change.
     pub changes: Vec<Change>,
+    /// The highest [`Announced::stamp`] that the announcing object ever got: a Feed object that has issued none so high has
+    /// lost some of its storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Millis>,
 }
 
-/// The Feed object's stamp on an announcement, above every stamp that it issued before.
+/// The Feed object's stamps on an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announced {
-    /// By the Feed object's clock.
+    /// When the change counts as announced: no feed that lacks it was ever issued at this time or later.
     pub announced_at: Millis,
+    /// The feed's own stamp, above every one that it issued before: what is to be told as [`Announcement::seen`] the next
+    /// time. Earlier than `announced_at` only where the feed has just begun.
+    #[serde(default)]
+    pub stamp: Millis,
 }
 
 /// A refusal inside the control plane; becomes a problem document.
@@ -238,5 +256,29 @@ impl Refused {
         let mut problem = Problem::new(Code::Unprocessable, "one or more fields cannot be taken; see errors");
         problem.errors = errors;
         Self(problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_shared::feed::Subject;
+
+    use super::*;
+
+    #[test]
+    fn messages_have_their_golden_form_and_announcements_of_an_earlier_version_are_read() {
+        let changes = vec![Change(Subject::policy(), 7)];
+        let plain = Announcement { changes: changes.clone(), seen: None };
+        assert_eq!(serde_json::to_string(&plain).unwrap(), r#"{"changes":[["431ebbce3765e837",7]]}"#);
+        assert_eq!(serde_json::from_str::<Announcement>(r#"{"changes":[["431ebbce3765e837",7]]}"#).unwrap(), plain);
+        let seen = Announcement { changes, seen: Some(Millis(5)) };
+        assert_eq!(serde_json::to_string(&seen).unwrap(), r#"{"changes":[["431ebbce3765e837",7]],"seen":5}"#);
+        assert_eq!(serde_json::from_str::<Announcement>(&serde_json::to_string(&seen).unwrap()).unwrap(), seen);
+        let announced = Announced { announced_at: Millis(9), stamp: Millis(6) };
+        assert_eq!(serde_json::to_string(&announced).unwrap(), r#"{"announced_at":9,"stamp":6}"#);
+        let earlier = serde_json::from_str::<Announced>(r#"{"announced_at":9}"#).unwrap();
+        assert_eq!(earlier, Announced { announced_at: Millis(9), stamp: Millis(0) });
+        let restored = PolicyRestored { by: OwnerId::new("admin").unwrap() };
+        assert_eq!(serde_json::to_string(&restored).unwrap(), r#"{"by":"admin"}"#);
     }
 }

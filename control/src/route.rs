@@ -28,6 +28,7 @@ pub enum Endpoint {
     Whoami,
     Format,
     CreateSignInLink,
+    Republish,
     OpenApi,
 }
 
@@ -77,6 +78,7 @@ const ROUTES: &[(&str, &[(&str, Endpoint)])] = &[
     ("/v1/whoami", &[("GET", Endpoint::Whoami)]),
     ("/v1/format", &[("GET", Endpoint::Format)]),
     ("/v1/sign-in-links", &[("POST", Endpoint::CreateSignInLink)]),
+    ("/v1/maintenance/republish", &[("POST", Endpoint::Republish)]),
     ("/v1/openapi.json", &[("GET", Endpoint::OpenApi)]),
 ];
 
@@ -138,6 +140,7 @@ impl Endpoint {
             Self::DeleteCompany => "company.delete",
             Self::PutPolicy => "policy.put",
             Self::CreateSignInLink => "sign_in_link.create",
+            Self::Republish => "maintenance.republish",
             _ => return None,
         })
     }

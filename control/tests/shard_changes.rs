@@ -5,7 +5,7 @@
 mod shard_world;
 
 use keyward_control::{
-    call::{ApiCall, AuditNote, Credential},
+    call::{Announced, ApiCall, AuditNote, Credential},
     shard::{audit, outbox::Delivery, schema},
     sql::{Sql as _, Value as SqlValue},
 };
@@ -385,6 +385,46 @@ fn the_authority_tells_the_truth_as_of_now_and_puts_it_again_unless_it_just_did(
     assert!(publish(&world).is_empty());
     assert_eq!(world.shard.resolve(world.at(), &Digest::of(b"never")).unwrap(), ResolveAnswer::Absent);
     assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None);
+}
+
+#[test]
+fn an_instance_whose_writes_are_refused_says_nothing_about_a_key() {
+    let world = World::peopled();
+    let made = world.create(&world.sign_in(ACME, "ann"), json!({})).expect(201);
+    let digest = digest_of(&made);
+    let read_at = || world.sql("SELECT value FROM numbers WHERE name = 'read_at'", &[]);
+    let reads: [&dyn Fn() -> bool; 2] =
+        [&|| world.shard.resolve(world.at(), &digest).is_ok(), &|| world.shard.due(world.at(), 10).is_ok_and(|due| due.len() == 2)];
+    for read in reads {
+        assert!(read());
+        let before = read_at();
+        assert!(read());
+        assert_ne!(read_at(), before, "a write that changes nothing would be none");
+    }
+    world.sql("CREATE TRIGGER displaced BEFORE INSERT ON numbers BEGIN SELECT RAISE(ABORT, 'displaced'); END", &[]);
+    assert!(world.shard.resolve(world.at(), &digest).is_err() && world.shard.resolve(world.at(), &Digest::of(b"none")).is_err());
+    assert!(world.shard.due(world.at(), 10).is_err());
+}
+
+#[test]
+fn an_announcement_tells_the_feed_of_the_highest_stamp_that_it_gave() {
+    let world = World::peopled();
+    let ann = world.sign_in(ACME, "ann");
+    let seen = |world: &World| {
+        let made = world.create(&ann, json!({})).expect(201);
+        world.call(&ann, "DELETE", &path_of(&made), Value::Null).expect(204);
+        let deliveries = world.shard.deliveries(world.at()).unwrap();
+        let Some(Delivery::Announce(ids, announcement)) = deliveries.into_iter().next() else { panic!() };
+        (ids, announcement.seen)
+    };
+    let (ids, none) = seen(&world);
+    assert_eq!(none, None);
+    let stamp = world.at().plus(Millis(7));
+    world.shard.announced(&ids, Announced { announced_at: stamp.plus(Millis(900)), stamp }).unwrap();
+    let (ids, known) = seen(&world);
+    assert_eq!(known, Some(stamp));
+    world.shard.announced(&ids, Announced { announced_at: stamp, stamp: stamp.minus(Millis(1)) }).unwrap();
+    assert_eq!(seen(&world).1, Some(stamp), "an answer that came late lowers nothing");
 }
 
 #[test]

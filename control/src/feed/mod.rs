@@ -14,7 +14,7 @@ use keyward_shared::{
 use thiserror::Error;
 
 use crate::{
-    call::Announced,
+    call::{Announced, Announcement},
     sql::{Row, Sql, SqlError, Value},
 };
 
@@ -30,7 +30,14 @@ pub enum FeedError {
     /// A stored subject is not readable.
     #[error("a stored subject is not readable")]
     Subject,
+    /// An object says that it was given a stamp that lies more than a day ahead of this object's clock: one of the two is
+    /// broken, and no stamp given now could be relied on.
+    #[error("an announcement tells of the stamp {0:?}, which is more than a day ahead of the clock")]
+    Ahead(Millis),
 }
+
+/// How far ahead of the clock a stamp may lie that another object tells of.
+const MOST_AHEAD: Millis = Millis::from_secs(86_400);
 
 /// The changes of one group of shards.
 #[derive(Debug)]
@@ -71,22 +78,56 @@ impl<S: Sql> Feed<S> {
         Ok(first_number(&rows).and_then(|group| u16::try_from(group).ok()))
     }
 
-    /// Takes up `changes` and stamps them above every stamp issued before, so that no feed issued before can be
+    /// Takes up changes and stamps them above every stamp issued before, so that no feed issued before can be
     /// taken for one that lists them.
-    pub fn announce(&self, now: Millis, changes: &[Change]) -> Result<Announced, FeedError> {
+    ///
+    /// A feed that has just begun knows nothing of the stamps that were issued before it by a clock that may have been
+    /// faster: what is announced then counts as announced only from when on the feed is complete by any clock. That is
+    /// at most twice the skew of clocks later than now, and changes neither the feed nor its stamps.
+    pub fn announce(&self, now: Millis, announcement: &Announcement) -> Result<Announced, FeedError> {
         self.sql.transaction(|| {
-            let announced_at = self.stamp(now)?;
-            for Change(subject, rev) in changes {
+            self.compare(now, announcement.seen)?;
+            let stamp = self.stamp(now)?;
+            for Change(subject, rev) in &announcement.changes {
                 self.sql.execute(
                     "INSERT INTO change (subject, rev, announced_at) VALUES (?1, ?2, ?3)
                      ON CONFLICT (subject) DO UPDATE SET rev = max(rev, excluded.rev), announced_at = excluded.announced_at",
-                    &[subject.to_string().into(), (*rev).into(), announced_at.into()],
+                    &[subject.to_string().into(), (*rev).into(), stamp.into()],
                 )?;
             }
-            self.prune(announced_at)?;
-            self.sql.execute("UPDATE feed SET last_change = ?1", &[announced_at.into()])?;
-            Ok(Announced { announced_at })
+            let announced_at = stamp.max(self.state()?.since.plus(self.timing.skew));
+            self.prune(stamp)?;
+            self.sql.execute("UPDATE feed SET last_change = ?1", &[stamp.into()])?;
+            Ok(Announced { announced_at, stamp })
         })
+    }
+
+    /// The object's storage was restored from a backup: the feed may lack changes that were announced since, so it is
+    /// complete only from now on, by any clock, as one that starts empty. It is published at once. Called by
+    /// [`Feed::announce`] where that shows it; whoever knows earlier calls it earlier.
+    pub fn restored(&self, now: Millis) -> Result<(), FeedError> {
+        self.sql.transaction(|| self.begin_anew(now))
+    }
+
+    fn begin_anew(&self, now: Millis) -> Result<(), FeedError> {
+        let stamp = self.stamp(now)?;
+        let since = stamp.plus(self.timing.skew);
+        self.sql.execute("UPDATE feed SET since = max(since, ?1), last_change = ?2", &[since.into(), stamp.into()])?;
+        Ok(())
+    }
+
+    /// Every stamp is stored before it is given out. So where another object was given a higher one than is stored, the
+    /// storage is an earlier one.
+    fn compare(&self, now: Millis, seen: Option<Millis>) -> Result<(), FeedError> {
+        let Some(seen) = seen else { return Ok(()) };
+        if seen <= self.state()?.last_stamp {
+            return Ok(());
+        }
+        if seen > now.plus(MOST_AHEAD) {
+            return Err(FeedError::Ahead(seen));
+        }
+        self.sql.execute("UPDATE feed SET last_stamp = ?1", &[seen.into()])?;
+        self.begin_anew(now)
     }
 
     /// The feed as of now. Its stamp is stored in the turn in which the changes are read: an object that was

@@ -8,7 +8,10 @@ use keyward_shared::{
 };
 
 use super::{Feed, FeedError};
-use crate::sql::{Sql, native::NativeSql};
+use crate::{
+    call::{Announced, Announcement},
+    sql::{Sql, native::NativeSql},
+};
 
 const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -19,6 +22,10 @@ fn feed(sql: &NativeSql) -> Feed<&NativeSql> {
 fn subject(name: &str) -> Subject {
     let company = CompanyId::new("demo").unwrap();
     Subject::owner(Shard::of(&company), &company, &OwnerId::new(name).unwrap())
+}
+
+fn told(changes: Vec<Change>) -> Announcement {
+    Announcement { changes, seen: None }
 }
 
 fn after(ms: u64) -> Millis {
@@ -46,7 +53,7 @@ fn stamps_strictly_increase_even_when_the_clock_stands_still_or_goes_back() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);
     let first = feed.issue(NOW).unwrap().issued_at;
-    let second = feed.announce(NOW, &[Change(subject("a"), 1)]).unwrap().announced_at;
+    let second = feed.announce(NOW, &told(vec![Change(subject("a"), 1)])).unwrap().stamp;
     let third = feed.issue(NOW.minus(Millis(9_000))).unwrap().issued_at;
     assert!(first < second && second < third, "{first:?} {second:?} {third:?}");
     let again = Feed::open(&sql, Timing::default(), 0, NOW).unwrap();
@@ -57,8 +64,8 @@ fn stamps_strictly_increase_even_when_the_clock_stands_still_or_goes_back() {
 fn of_a_subject_the_highest_revision_and_the_newest_stamp_are_kept() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);
-    feed.announce(NOW, &[Change(subject("a"), 7)]).unwrap();
-    feed.announce(after(KEPT.0 - 10), &[Change(subject("a"), 5)]).unwrap();
+    feed.announce(NOW, &told(vec![Change(subject("a"), 7)])).unwrap();
+    feed.announce(after(KEPT.0 - 10), &told(vec![Change(subject("a"), 5)])).unwrap();
     let document = feed.issue(after(KEPT.0 + 10)).unwrap();
     assert_eq!(document.changes, vec![Change(subject("a"), 7)], "the late announcement keeps it listed");
 }
@@ -67,8 +74,8 @@ fn of_a_subject_the_highest_revision_and_the_newest_stamp_are_kept() {
 fn what_is_older_than_seven_days_is_dropped_and_since_rises_above_it() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);
-    let old = feed.announce(after(10_000), &[Change(subject("a"), 1)]).unwrap().announced_at;
-    feed.announce(after(20_000), &[Change(subject("b"), 2)]).unwrap();
+    let old = feed.announce(after(10_000), &told(vec![Change(subject("a"), 1)])).unwrap().announced_at;
+    feed.announce(after(20_000), &told(vec![Change(subject("b"), 2)])).unwrap();
     let document = feed.issue(after(KEPT.0 + 15_000)).unwrap();
     assert_eq!(document.changes, vec![Change(subject("b"), 2)]);
     assert_eq!(document.since, old.plus(Millis(1)));
@@ -78,9 +85,9 @@ fn what_is_older_than_seven_days_is_dropped_and_since_rises_above_it() {
 fn above_the_limit_the_oldest_are_dropped_and_since_rises() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);
-    let first = feed.announce(after(10_000), &[Change(subject("first"), 1)]).unwrap().announced_at;
+    let first = feed.announce(after(10_000), &told(vec![Change(subject("first"), 1)])).unwrap().announced_at;
     let many: Vec<_> = (0..MAX_CHANGES).map(|n| Change(subject(&n.to_string()), 2)).collect();
-    feed.announce(after(20_000), &many).unwrap();
+    feed.announce(after(20_000), &told(many)).unwrap();
     let document = feed.issue(after(30_000)).unwrap();
     assert_eq!((document.changes.len(), document.since), (MAX_CHANGES, first.plus(Millis(1))));
     assert_eq!(document.rev_of(subject("first")), None);
@@ -98,9 +105,9 @@ fn without_changes_or_questions_nothing_is_published() {
 fn a_change_is_published_at_once_but_at_most_once_per_second() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);
-    feed.announce(NOW, &[Change(subject("a"), 1)]).unwrap();
+    feed.announce(NOW, &told(vec![Change(subject("a"), 1)])).unwrap();
     let document = feed.begin_publication(NOW).unwrap().unwrap();
-    feed.announce(after(10), &[Change(subject("b"), 2)]).unwrap();
+    feed.announce(after(10), &told(vec![Change(subject("b"), 2)])).unwrap();
     feed.published(document.issued_at).unwrap();
     assert_eq!(feed.due(after(10)), Ok(Some(after(1_000))), "what came meanwhile is not yet published");
     assert_eq!(feed.begin_publication(after(999)), Ok(None));
@@ -125,7 +132,7 @@ fn while_somebody_asks_it_is_published_every_heartbeat() {
 fn a_failed_publication_is_tried_again_after_a_growing_pause() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);
-    feed.announce(NOW, &[Change(subject("a"), 1)]).unwrap();
+    feed.announce(NOW, &told(vec![Change(subject("a"), 1)])).unwrap();
     let mut at = NOW;
     let mut pauses = Vec::new();
     for _ in 0..6 {
@@ -141,7 +148,7 @@ fn a_failed_publication_is_tried_again_after_a_growing_pause() {
 fn a_clock_set_back_does_not_silence_the_feed() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);
-    feed.announce(after(3_600_000), &[Change(subject("a"), 1)]).unwrap();
+    feed.announce(after(3_600_000), &told(vec![Change(subject("a"), 1)])).unwrap();
     feed.begin_publication(after(3_600_000)).unwrap();
     assert_eq!(feed.due(NOW), Ok(Some(after(2_000))));
 }
@@ -160,6 +167,71 @@ fn an_announcement_is_taken_whole_or_not_at_all() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);
     sql.execute("CREATE TRIGGER fail BEFORE INSERT ON change WHEN NEW.rev = 2 BEGIN SELECT RAISE(ABORT, 'no'); END", &[]).unwrap();
-    assert!(feed.announce(NOW, &[Change(subject("a"), 1), Change(subject("b"), 2)]).is_err());
+    assert!(feed.announce(NOW, &told(vec![Change(subject("a"), 1), Change(subject("b"), 2)])).is_err());
     assert!(feed.issue(NOW).unwrap().changes.is_empty());
+}
+
+#[test]
+fn what_a_feed_that_just_began_is_told_counts_as_announced_once_it_is_complete_by_any_clock() {
+    let sql = NativeSql::in_memory().unwrap();
+    let feed = feed(&sql);
+    let change = |name| told(vec![Change(subject(name), 1)]);
+    for (at, announced_at, stamp) in [(0, 10_000, 0), (4_000, 10_000, 4_000), (9_999, 10_000, 9_999), (10_000, 10_000, 10_000)] {
+        let announced = feed.announce(after(at), &change("a")).unwrap();
+        assert_eq!(announced, Announced { announced_at: after(announced_at), stamp: after(stamp) }, "after {at} ms");
+    }
+    let document = feed.issue(after(10_000)).unwrap();
+    assert_eq!((document.issued_at, document.since), (after(10_001), after(5_000)), "the feed goes on with its own stamps");
+    let announced = feed.announce(after(20_000), &Announcement { seen: Some(after(10_000)), ..change("b") }).unwrap();
+    assert_eq!(announced, Announced { announced_at: after(20_000), stamp: after(20_000) }, "its own stamp is no sign of a loss");
+}
+
+#[test]
+fn a_restored_feed_is_complete_only_from_then_on_and_is_published_at_once() {
+    let sql = NativeSql::in_memory().unwrap();
+    let feed = feed(&sql);
+    feed.announce(after(20_000), &told(vec![Change(subject("a"), 1)])).unwrap();
+    let document = feed.begin_publication(after(20_000)).unwrap().unwrap();
+    feed.published(document.issued_at).unwrap();
+    assert_eq!(feed.due(after(30_000)), Ok(None));
+    feed.restored(after(30_000)).unwrap();
+    assert_eq!(feed.due(after(30_000)), Ok(Some(after(21_000))));
+    let document = feed.issue(after(30_000)).unwrap();
+    assert_eq!((document.since, document.rev_of(subject("a"))), (after(35_000), Some(1)), "what it knows it goes on telling");
+    let announced = feed.announce(after(30_000), &told(vec![Change(subject("b"), 2)])).unwrap();
+    assert_eq!(announced.announced_at, after(40_000));
+}
+
+#[test]
+fn a_feed_learns_that_it_was_restored_from_whoever_was_given_a_higher_stamp() {
+    let sql = NativeSql::in_memory().unwrap();
+    let feed = feed(&sql);
+    let change = |name, seen| Announcement { seen: Some(seen), ..told(vec![Change(subject(name), 1)]) };
+    let stamp = feed.announce(after(20_000), &told(vec![Change(subject("a"), 1)])).unwrap().stamp;
+    feed.announce(after(30_000), &change("b", stamp)).unwrap();
+    assert_eq!(feed.issue(after(30_000)).unwrap().since, after(5_000), "nothing was lost");
+
+    // Its last stamp is now that of the issue; another object was told a higher one, by a clock that was faster.
+    let seen = after(33_000);
+    let announced = feed.announce(after(31_000), &change("c", seen)).unwrap();
+    assert!(announced.stamp > seen && announced.announced_at >= announced.stamp.plus(Millis(8_000)), "{announced:?}");
+    let document = feed.issue(after(31_000)).unwrap();
+    assert!(document.since >= seen.plus(Millis(5_000)) && document.issued_at > announced.stamp, "{document:?}");
+    let since = document.since;
+    feed.announce(after(40_000), &change("d", seen)).unwrap();
+    assert_eq!(feed.issue(after(40_000)).unwrap().since, since, "it is told once");
+}
+
+#[test]
+fn a_stamp_from_beyond_a_day_ahead_is_refused_and_changes_nothing() {
+    let sql = NativeSql::in_memory().unwrap();
+    let feed = feed(&sql);
+    let day = Millis::from_secs(86_400);
+    let change = |seen| Announcement { seen: Some(seen), ..told(vec![Change(subject("a"), 1)]) };
+    let absurd = after(20_000).plus(day).plus(Millis(1));
+    assert_eq!(feed.announce(after(20_000), &change(absurd)).err(), Some(FeedError::Ahead(absurd)));
+    let document = feed.issue(after(20_000)).unwrap();
+    assert_eq!((document.issued_at, document.since, document.changes.len()), (after(20_000), after(5_000), 0));
+    let announced = feed.announce(after(20_000), &change(after(20_000).plus(day))).unwrap();
+    assert_eq!(announced.stamp, after(20_002).plus(day));
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Never changed once shipped; a later version adds its statements.
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     // A company that was removed keeps its row, so that a late notice of an earlier change cannot bring it back.
     "CREATE TABLE IF NOT EXISTS companies (
         id TEXT PRIMARY KEY,
@@ -51,6 +51,8 @@ const TABLES: [&str; 3] = [
         begun_at INTEGER NOT NULL,
         failures INTEGER NOT NULL
     )",
+    // `read_at`: when the policy was last read for an edge; `seen`: the highest stamp that the Feed object ever gave.
+    "CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
 ];
 
 /// What all companies share.

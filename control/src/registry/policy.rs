@@ -2,6 +2,7 @@
 //! kept.
 
 use keyward_shared::{
+    ids::OwnerId,
     policy::{Fallback, Policy, Rule, StoredPolicy, VERSION},
     problem::Code,
     time::Millis,
@@ -37,10 +38,45 @@ struct Version {
 }
 
 impl<S: Sql> Registry<S> {
-    /// The policy as of now.
+    /// The policy as of now. Whoever stamps what it reads as true now also writes, in the same turn, something that always
+    /// changes: an instance that was displaced, whose writes the storage refuses, fails here instead of stamping an old
+    /// policy as fresh.
     pub fn current(&self, now: Millis) -> Result<StoredPolicy, SqlError> {
-        let Version { rev, policy, .. } = self.version(None)?;
-        Ok(StoredPolicy { v: VERSION, rev, as_of: now.minus(self.timing.as_of_margin), policy })
+        self.sql.transaction(|| {
+            self.sql.execute(
+                "INSERT INTO numbers (name, value) VALUES ('read_at', ?1) ON CONFLICT (name) DO UPDATE SET value = max(value + 1, ?1)",
+                &[now.into()],
+            )?;
+            let Version { rev, policy, .. } = self.version(None)?;
+            Ok(StoredPolicy { v: VERSION, rev, as_of: now.minus(self.timing.as_of_margin), policy })
+        })
+    }
+
+    /// The revision of the current policy; 0 where none was ever set.
+    pub(super) fn current_rev(&self) -> Result<u64, SqlError> {
+        Ok(self.version(None)?.rev)
+    }
+
+    /// The object's storage was restored from a backup: the policy in it becomes a new version, above every revision that
+    /// was given before, also where this machine's clock is slower; it is announced and published. Where no policy was
+    /// ever set, that is the default one.
+    pub fn republish(&self, now: Millis, by: &OwnerId) -> Result<u64, SqlError> {
+        self.sql.transaction(|| {
+            let policy = json!(self.version(None)?.policy);
+            self.add_version(now, self.timing.as_of_margin, by, &policy)
+        })
+    }
+
+    /// Adds a version with a revision above all others and not below `margin` from now.
+    fn add_version(&self, now: Millis, margin: Millis, by: &OwnerId, policy: &Json) -> Result<u64, SqlError> {
+        let rev = self.current_rev()?.saturating_add(1).max(now.plus(margin).0);
+        self.sql.execute(
+            "INSERT INTO policies (rev, json, changed_by, changed_at) VALUES (?1, ?2, ?3, ?4)",
+            &[rev.into(), policy.to_string().into(), by.as_str().into(), now.into()],
+        )?;
+        self.must_announce(now, rev)?;
+        self.must_publish(now, rev)?;
+        Ok(rev)
     }
 
     /// The answer that shows the version `rev`, or the current one.
@@ -62,14 +98,8 @@ impl<S: Sql> Registry<S> {
                     Refused::new(Code::Conflict, format!("the policy was changed meanwhile; its ETag is {}", etag(before.rev))).into()
                 );
             }
-            let rev = before.rev.saturating_add(1).max(now.0);
             let (before, after) = (json!(before.policy), json!(policy));
-            self.sql.execute(
-                "INSERT INTO policies (rev, json, changed_by, changed_at) VALUES (?1, ?2, ?3, ?4)",
-                &[rev.into(), after.to_string().into(), caller.owner.as_str().into(), now.into()],
-            )?;
-            self.must_announce(now, rev)?;
-            self.must_publish(now, rev)?;
+            let rev = self.add_version(now, Millis(0), &caller.owner, &after)?;
             let note = note(rev, caller, call, before, after);
             self.must_audit(now, rev, &stamped(&note, now)?)?;
             Ok(rev)

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)] // a test that cannot be set up has failed
 use keyward_shared::{
+    feed::{Change, Subject},
     ids::{CompanyId, OwnerId},
     permission::PermissionSet,
     policy::{Fallback, Policy},
@@ -11,8 +12,8 @@ use serde_json::{Value as Json, json};
 
 use super::{Registry, Work};
 use crate::{
-    call::{ApiAnswer, ApiCall, Caller, CompanyNotice, Credential},
-    sql::native::NativeSql,
+    call::{Announced, Announcement, ApiAnswer, ApiCall, Caller, CompanyNotice, Credential},
+    sql::{Sql as _, native::NativeSql},
 };
 
 const NOW: Millis = Millis(1_800_000_000_000);
@@ -28,6 +29,10 @@ fn company(id: &str) -> CompanyId {
 
 fn after(ms: u64) -> Millis {
     NOW.plus(Millis(ms))
+}
+
+fn at(stamp: Millis) -> Announced {
+    Announced { announced_at: stamp, stamp }
 }
 
 fn call(method: &str, path: &str, body: &str) -> ApiCall {
@@ -173,7 +178,7 @@ fn the_answer_says_when_a_change_is_in_effect_once_it_is_announced() {
     let (_, body) = answer(&registry, &call("GET", "/v1/policy", ""));
     let unannounced = json!({ "committed_at": "2027-01-15T08:00:00Z", "announced_at": null, "expected_by": null, "effective_by": null });
     assert_eq!(body["propagation"], unannounced);
-    registry.announced(rev, after(2_000)).unwrap();
+    registry.announced(rev, at(after(2_000))).unwrap();
     let (_, body) = answer(&registry, &call("GET", "/v1/policy", ""));
     assert_eq!(body["propagation"]["announced_at"], "2027-01-15T08:00:02Z");
     assert_eq!(body["propagation"]["expected_by"], "2027-01-15T08:01:02Z");
@@ -195,7 +200,7 @@ fn a_change_is_announced_published_and_written_in_the_trail() {
         (&note["action"], &note["company"], &note["actor"], &note["at"]),
         (&json!("policy.put"), &json!("operator"), &json!("admin"), &json!(NOW))
     );
-    registry.announced(rev, NOW).unwrap();
+    registry.announced(rev, at(NOW)).unwrap();
     registry.delivered(id).unwrap();
     registry.published(NOW, rev, 1).unwrap();
     assert_eq!(registry.due(), Ok(Some(after(90_000))), "an earlier put may arrive late");
@@ -220,7 +225,7 @@ fn a_change_made_while_the_last_one_is_delivered_stays_to_be_done() {
     let first = put(&registry, NOW);
     registry.begin_work(NOW).unwrap();
     let second = put(&registry, after(10));
-    registry.announced(first, after(20)).unwrap();
+    registry.announced(first, at(after(20))).unwrap();
     registry.published(after(20), first, 1).unwrap();
     let work = registry.begin_work(after(1_000)).unwrap();
     assert!(work.contains(&Work::Announce { rev: second }) && work.contains(&Work::Publish { rev: second, round: 1 }), "{work:?}");
@@ -250,4 +255,52 @@ fn a_question_publishes_the_policy_again_unless_that_happened_lately() {
     assert_eq!(registry.due(), Ok(None));
     registry.asked(after(180_000)).unwrap();
     assert_eq!(registry.due(), Ok(Some(after(180_000))));
+}
+
+#[test]
+fn a_restored_policy_becomes_a_new_version_above_all_that_were_given_and_is_announced_and_published() {
+    let registry = registry();
+    let by = OwnerId::new("admin").unwrap();
+    let lost = put(&registry, NOW);
+    registry.announced(lost, at(NOW)).unwrap();
+    // What was given after the backup was made may be up to twice the skew of clocks ahead of this clock.
+    let rev = registry.republish(after(5), &by).unwrap();
+    assert_eq!(rev, after(10_005).0);
+    assert_eq!(registry.current(NOW).unwrap().policy.default, Fallback::Deny);
+    let work = registry.begin_work(after(5)).unwrap();
+    assert!(work.contains(&Work::Announce { rev }) && work.contains(&Work::Publish { rev, round: 1 }), "{work:?}");
+    assert_eq!(registry.republish(after(5), &by).unwrap(), rev + 1, "again");
+    let (_, body) = answer(&registry, &call("GET", "/v1/policy", ""));
+    assert_eq!(body["propagation"]["announced_at"], Json::Null);
+}
+
+#[test]
+fn where_no_policy_was_restored_the_default_one_replaces_what_the_edges_know() {
+    let registry = registry();
+    let rev = registry.republish(NOW, &OwnerId::new("admin").unwrap()).unwrap();
+    let stored = registry.current(NOW).unwrap();
+    assert_eq!((stored.rev, stored.policy), (rev, Policy::default()));
+}
+
+#[test]
+fn an_announcement_tells_the_feed_of_the_highest_stamp_that_it_gave() {
+    let registry = registry();
+    let rev = put(&registry, NOW);
+    assert_eq!(registry.announcement(rev).unwrap(), Announcement { changes: vec![Change(Subject::policy(), rev)], seen: None });
+    registry.announced(rev, Announced { announced_at: after(10_000), stamp: after(70) }).unwrap();
+    registry.announced(rev, at(after(60))).unwrap();
+    assert_eq!(registry.announcement(rev).unwrap().seen, Some(after(70)));
+}
+
+#[test]
+fn an_instance_whose_writes_are_refused_gives_no_policy() {
+    let registry = registry();
+    put(&registry, NOW);
+    let read_at = || registry.first("SELECT value FROM numbers WHERE name = 'read_at'", &[]).unwrap();
+    registry.current(NOW).unwrap();
+    let before = read_at();
+    registry.current(NOW).unwrap();
+    assert_ne!(read_at(), before, "a write that changes nothing would be none");
+    registry.sql.execute("CREATE TRIGGER displaced BEFORE INSERT ON numbers BEGIN SELECT RAISE(ABORT, 'displaced'); END", &[]).unwrap();
+    assert!(registry.current(NOW).is_err());
 }

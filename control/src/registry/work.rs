@@ -1,10 +1,16 @@
 //! What a change of the policy leaves to do outside the object: announce it at the Feed object, publish it in the
 //! store, write it in the audit trail. Each is tried until it succeeds, with growing pauses.
 
-use keyward_shared::time::Millis;
+use keyward_shared::{
+    feed::{Change, Subject},
+    time::Millis,
+};
 
 use super::Registry;
-use crate::sql::{Columns, Sql, SqlError, Value};
+use crate::{
+    call::{Announced, Announcement},
+    sql::{Columns, Sql, SqlError, Value},
+};
 
 /// Something to do, and what to call when it is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +72,7 @@ impl<S: Sql> Registry<S> {
     pub fn asked(&self, now: Millis) -> Result<(), SqlError> {
         let lately = self.last_publication()?.is_some_and(|begun| now < begun.plus(self.timing.put_again));
         let waiting = self.first("SELECT 1 FROM work WHERE id = 'publish' AND due_at IS NOT NULL", &[])?.is_some();
-        if lately || waiting { Ok(()) } else { self.must_publish(now, self.current(now)?.rev) }
+        if lately || waiting { Ok(()) } else { self.must_publish(now, self.current_rev()?) }
     }
 
     /// When there is something to do next.
@@ -101,9 +107,20 @@ impl<S: Sql> Registry<S> {
         })
     }
 
+    /// What the Feed object is told of the revision.
+    pub fn announcement(&self, rev: u64) -> Result<Announcement, SqlError> {
+        let seen = self.first("SELECT value FROM numbers WHERE name = 'seen'", &[])?.map(|row| Columns::of(row).time()).transpose()?;
+        Ok(Announcement { changes: vec![Change(Subject::policy(), rev)], seen })
+    }
+
     /// The Feed object has stamped the revision, and with it every earlier one.
-    pub fn announced(&self, rev: u64, at: Millis) -> Result<(), SqlError> {
+    pub fn announced(&self, rev: u64, announced: Announced) -> Result<(), SqlError> {
+        let at = announced.announced_at;
         self.sql.transaction(|| {
+            self.sql.execute(
+                "INSERT INTO numbers (name, value) VALUES ('seen', ?1) ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)",
+                &[announced.stamp.into()],
+            )?;
             self.sql.execute("UPDATE policies SET announced_at = ?2 WHERE rev <= ?1 AND announced_at IS NULL", &[rev.into(), at.into()])?;
             self.sql.execute("DELETE FROM work WHERE id = 'announce' AND rev = ?1", &[rev.into()])?;
             Ok(())

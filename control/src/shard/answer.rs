@@ -20,6 +20,9 @@ pub struct Handled {
     pub body: Option<Value>,
     /// The key whose object the body is: its propagation is read again after the announcement.
     pub key: Option<(CompanyId, KeyId)>,
+    /// The body tells of a republication: its propagation is read again after the announcement.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub republished: bool,
     /// The media type is a problem's.
     #[serde(skip)]
     pub problem: bool,

@@ -44,7 +44,8 @@ const fn needed(endpoint: Endpoint) -> &'static [&'static str] {
         | Endpoint::ListCompanies
         | Endpoint::GetPolicy
         | Endpoint::PutPolicy
-        | Endpoint::CreateSignInLink => &[OPERATOR],
+        | Endpoint::CreateSignInLink
+        | Endpoint::Republish => &[OPERATOR],
         Endpoint::Whoami | Endpoint::Format | Endpoint::OpenApi => &[],
     }
 }

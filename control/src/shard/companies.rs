@@ -104,8 +104,8 @@ impl<S: Sql> Turn<'_, S> {
             "sweeps",
             "outbox",
         ] {
-            // A note to another trail stays: it is not the company's.
-            let kept = if table == "outbox" { " AND kind <> 'note'" } else { "" };
+            // A note to another trail stays, and what concerns the whole shard: they are not the company's.
+            let kept = if table == "outbox" { " AND kind NOT IN ('note', 'shard')" } else { "" };
             self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1{kept}"), &[(&company).into()])?;
         }
         outbox::add_change(self.sql, self.now, outbox::Kind::Company, &company, "", rev)?;

@@ -12,6 +12,11 @@ pub(super) fn propagation(key: &KeyRow, timing: &Timing) -> Value {
     let changes: Vec<Changed> = [Some(key.changed), owner, Some(key.company_state.1)].into_iter().flatten().collect();
     let committed = changes.iter().map(|change| change.at).max().unwrap_or_default();
     let announced = changes.iter().map(|change| change.announced_at).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+    stages(committed, announced, timing)
+}
+
+/// When something was committed, when it was announced, and by when it is in effect then.
+pub(super) fn stages(committed: Millis, announced: Option<Millis>, timing: &Timing) -> Value {
     json!({
         "committed_at": rfc3339(committed),
         "announced_at": announced.map(rfc3339),

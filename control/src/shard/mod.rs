@@ -18,10 +18,12 @@ mod key_view;
 mod keys_change;
 mod keys_create;
 mod keys_list;
+mod numbers;
 pub mod outbox;
 mod owners;
 pub mod publish;
 pub mod query;
+mod republish;
 pub mod rows;
 pub mod schema;
 mod sessions;
@@ -41,7 +43,7 @@ use keyward_shared::{
 pub use self::turn::Random;
 use self::{answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, turn::Turn};
 use crate::{
-    call::{ApiCall, AuditNote, Authenticate, Caller, Redeem, Redeemed, SignOut},
+    call::{Announced, ApiCall, AuditNote, Authenticate, Caller, Redeem, Redeemed, SignOut},
     route::{self, Home, Missed},
     settings::ControlSettings,
     sql::{Sql, SqlError},
@@ -143,6 +145,9 @@ impl<S: Sql> Shard<S> {
         {
             body["propagation"] = key_view::propagation(&key, &self.settings.common.timing);
         }
+        if let (true, Some(body)) = (handled.republished, handled.body.as_mut()) {
+            body["propagation"] = republish::propagation(&self.sql, &self.settings.common.timing)?;
+        }
         Ok(())
     }
 
@@ -181,8 +186,8 @@ impl<S: Sql> Shard<S> {
     }
 
     /// The Feed object took changes and stamped them.
-    pub fn announced(&self, ids: &[u64], announced_at: Millis) -> Result<(), SqlError> {
-        self.sql.transaction(|| outbox::announced(&self.sql, ids, announced_at))
+    pub fn announced(&self, ids: &[u64], announced: Announced) -> Result<(), SqlError> {
+        self.sql.transaction(|| outbox::announced(&self.sql, ids, announced))
     }
 
     /// Something else was delivered.
@@ -197,8 +202,10 @@ impl<S: Sql> Shard<S> {
 
     /// What is to be put into the replicated store now, at most `limit`.
     pub fn due(&self, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
-        self.sql.transaction(|| publish::advance_sweep(&self.sql, now, &self.settings.common.timing))?;
-        publish::due(&self.sql, &self.settings, self.name, now, limit)
+        self.sql.transaction(|| {
+            publish::advance_sweep(&self.sql, now, &self.settings.common.timing)?;
+            publish::due(&self.sql, &self.settings, self.name, now, limit)
+        })
     }
 
     /// A publication went out, or failed.

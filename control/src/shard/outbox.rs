@@ -10,9 +10,9 @@ use keyward_shared::{
     time::Millis,
 };
 
-use super::failure::Failure;
+use super::{failure::Failure, numbers, republish};
 use crate::{
-    call::{Announcement, AuditNote, CompanyNotice},
+    call::{Announced, Announcement, AuditNote, CompanyNotice, PolicyRestored},
     sql::{Columns, Row, Sql, SqlError, Value},
 };
 
@@ -30,10 +30,14 @@ pub enum Kind {
     Owner,
     /// A company changed, and so all of its keys.
     Company,
+    /// Everything in the shard may be another than it was: the object was restored.
+    Shard,
     /// The Registry is told of a company.
     Registration,
     /// Another trail is told of something.
     Note,
+    /// The Registry is told that its object was restored.
+    Policy,
 }
 
 impl fmt::Display for Kind {
@@ -42,8 +46,10 @@ impl fmt::Display for Kind {
             Self::Key => "key",
             Self::Owner => "owner",
             Self::Company => "company",
+            Self::Shard => "shard",
             Self::Registration => "registration",
             Self::Note => "note",
+            Self::Policy => "policy",
         })
     }
 }
@@ -57,6 +63,8 @@ pub enum Delivery {
     Register(u64, CompanyNotice),
     /// To the Shard object of the note's company.
     Note(u64, AuditNote),
+    /// To the Registry object.
+    RestorePolicy(u64, PolicyRestored),
 }
 
 fn add(sql: &impl Sql, now: Millis, kind: Kind, company: &CompanyId, subject: &str, rev: u64, body: Option<String>) -> Result<(), Failure> {
@@ -82,6 +90,11 @@ pub fn add_note(sql: &impl Sql, now: Millis, rev: u64, note: &AuditNote) -> Resu
     add(sql, now, Kind::Note, &note.company, "", rev, Some(serde_json::to_string(note)?))
 }
 
+/// The Registry's object was restored too.
+pub fn add_policy_restored(sql: &impl Sql, now: Millis, company: &CompanyId, rev: u64, message: &PolicyRestored) -> Result<(), Failure> {
+    add(sql, now, Kind::Policy, company, "", rev, Some(serde_json::to_string(message)?))
+}
+
 /// What is due at `now`: all changes together, at most a handful of the others.
 pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, Failure> {
     let statement = "SELECT id, kind, company, subject, rev, body FROM outbox WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2";
@@ -93,6 +106,7 @@ pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, F
         match kind.as_str() {
             "registration" => others.push(Delivery::Register(id, serde_json::from_str(&body)?)),
             "note" => others.push(Delivery::Note(id, serde_json::from_str(&body)?)),
+            "policy" => others.push(Delivery::RestorePolicy(id, serde_json::from_str(&body)?)),
             kind => {
                 ids.push(id);
                 changes.push(Change(subject_of(shard, kind, &company, &subject)?, rev));
@@ -101,7 +115,7 @@ pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, F
     }
     others.truncate(20);
     if !changes.is_empty() {
-        others.insert(0, Delivery::Announce(ids, Announcement { changes }));
+        others.insert(0, Delivery::Announce(ids, Announcement { changes, seen: numbers::get(sql, numbers::SEEN)?.map(Millis) }));
     }
     Ok(others)
 }
@@ -111,26 +125,30 @@ fn subject_of(shard: Shard, kind: &str, company: &CompanyId, subject: &str) -> R
     Ok(match kind {
         "key" => Subject::key(shard, company, &KeyId::new(subject).map_err(unreadable)?),
         "owner" => Subject::owner(shard, company, &OwnerId::new(subject).map_err(unreadable)?),
+        "shard" => Subject::shard(shard),
         _ => Subject::company(shard, company),
     })
 }
 
-/// The Feed object took the changes `ids` and stamped them `announced_at`: what is still at that revision is announced.
-pub fn announced(sql: &impl Sql, ids: &[u64], announced_at: Millis) -> Result<(), SqlError> {
+/// The Feed object took the changes `ids` and stamped them: what is still at that revision is announced.
+pub fn announced(sql: &impl Sql, ids: &[u64], announced: Announced) -> Result<(), SqlError> {
+    let announced_at = announced.announced_at;
+    numbers::raise(sql, numbers::SEEN, announced.stamp.0)?;
     for &id in ids {
         let Some(row) = taken(sql, id)? else { continue };
         let mut c = Columns::of(row);
         let (kind, company, subject, rev): (String, CompanyId, String, u64) = (c.text()?, c.parsed()?, c.text()?, c.number()?);
         let stamp = |table: &str, condition: &str| {
             let statement = format!("UPDATE {table} SET announced_at = ?1 WHERE company = ?2 AND rev = ?4 AND {condition}");
-            sql.execute(&statement, &[announced_at.into(), (&company).into(), subject.as_str().into(), rev.into()])
+            sql.execute(&statement, &[announced_at.into(), (&company).into(), subject.as_str().into(), rev.into()]).map(|_| ())
         };
         match kind.as_str() {
             "key" => stamp("keys", "key_id = ?3")?,
             // The keys that were revoked together with their owner were announced with it.
-            "owner" => stamp("owners", "owner = ?3").and_then(|_| stamp("keys", "owner = ?3"))?,
+            "owner" => stamp("owners", "owner = ?3").and_then(|()| stamp("keys", "owner = ?3"))?,
+            "shard" => republish::announced(sql, rev, announced_at)?,
             _ => stamp("companies", "?3 = ''")?,
-        };
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use keyward_shared::{digest::Digest, ids::CompanyId, messages::ResolveAnswer, record, shard::Shard, time::Millis, timing::Timing};
 
-use super::{failure::Failure, rows, turn::current_rev};
+use super::{failure::Failure, numbers, rows, turn::current_rev};
 use crate::{
     settings::ControlSettings,
     sql::{Columns, Sql, SqlError},
@@ -82,11 +82,22 @@ pub fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing) -> Result<(),
     Ok(())
 }
 
-/// At most `limit` of the publications that are due at `now`, from the rows as they are now.
+/// Whoever stamps what it reads as true now also writes, in the same turn. Another instance may have taken over the
+/// object: then the storage refuses this one's writes, while it may still let it read rows as they were. So a displaced
+/// instance fails here instead of stamping an old row as fresh. A write that changes nothing is none, so it always changes.
+fn note_reading(sql: &impl Sql, now: Millis) -> Result<(), SqlError> {
+    numbers::advance(sql, numbers::READ_AT, now.0)
+}
+
+/// At most `limit` of the publications that are due at `now`, from the rows as they are now. One turn.
 pub fn due(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
     let statement = "SELECT digest, rev, round FROM dirty WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
     let mut publications = Vec::new();
-    for row in sql.execute(statement, &[now.into(), limit.into()])? {
+    let marks = sql.execute(statement, &[now.into(), limit.into()])?;
+    if !marks.is_empty() {
+        note_reading(sql, now)?;
+    }
+    for row in marks {
         let mut c = Columns::of(row);
         let (digest, rev, round) = (c.parsed()?, c.number()?, c.number()?);
         let value = sealed(sql, settings, shard, now, &digest)?;
@@ -138,9 +149,10 @@ pub fn published(sql: &impl Sql, timing: &Timing, now: Millis, publication: &Pub
 }
 
 /// The truth about one digest, now. An edge asks because the store could not answer: so the record is put again, unless
-/// it was lately or is about to be.
+/// it was lately or is about to be. One turn.
 pub fn resolve(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, digest: &Digest) -> Result<ResolveAnswer, Failure> {
     let timing = &settings.common.timing;
+    note_reading(sql, now)?;
     let Some(record) = sealed(sql, settings, shard, now, digest)? else { return Ok(ResolveAnswer::Absent) };
     let stale = put_at(sql, digest)?.is_none_or(|last| last.plus(timing.put_again) <= now);
     if stale {

@@ -50,22 +50,30 @@ pub struct CompanyRow {
     pub changed: Changed,
 }
 
+const COMPANY_COLUMNS: &str = "company, name, active, max_key_lifetime_days, created_at, rev, changed_at, announced_at";
+
+fn read_company(row: Row) -> Result<CompanyRow, SqlError> {
+    let mut c = Columns::of(row);
+    Ok(CompanyRow {
+        company: c.parsed()?,
+        name: c.text()?,
+        active: c.truth()?,
+        max_key_lifetime_days: c.optional_number()?,
+        created_at: c.time()?,
+        changed: Changed::read(&mut c)?,
+    })
+}
+
 /// The company, where it lives in this shard.
 pub fn company(sql: &impl Sql, company: &CompanyId) -> Result<Option<CompanyRow>, SqlError> {
-    let statement =
-        "SELECT company, name, active, max_key_lifetime_days, created_at, rev, changed_at, announced_at FROM companies WHERE company = ?1";
-    let read = |row: Row| {
-        let mut c = Columns::of(row);
-        Ok(CompanyRow {
-            company: c.parsed()?,
-            name: c.text()?,
-            active: c.truth()?,
-            max_key_lifetime_days: c.optional_number()?,
-            created_at: c.time()?,
-            changed: Changed::read(&mut c)?,
-        })
-    };
-    sql.execute(statement, &[company.into()])?.pop().map(read).transpose()
+    let statement = format!("SELECT {COMPANY_COLUMNS} FROM companies WHERE company = ?1");
+    sql.execute(&statement, &[company.into()])?.pop().map(read_company).transpose()
+}
+
+/// All companies of the shard.
+pub fn companies(sql: &impl Sql) -> Result<Vec<CompanyRow>, SqlError> {
+    let statement = format!("SELECT {COMPANY_COLUMNS} FROM companies ORDER BY company");
+    sql.execute(&statement, &[])?.into_iter().map(read_company).collect()
 }
 
 /// A person.

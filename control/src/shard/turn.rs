@@ -14,14 +14,14 @@ use super::{
     answer::Handled,
     audit, ceilings,
     failure::Failure,
-    outbox, publish,
+    numbers, outbox, publish,
     rows::{self, KeyRow},
 };
 use crate::{
     call::{ApiCall, AuditNote, Caller},
     route::{Endpoint, Found},
     settings::ControlSettings,
-    sql::{Columns, Sql, SqlError},
+    sql::{Sql, SqlError},
 };
 
 /// Fills a buffer with random bytes.
@@ -44,14 +44,13 @@ pub(super) struct Turn<'a, S> {
 /// Raises the shard's revision: above the previous one, and not below now.
 pub(super) fn next_rev(sql: &impl Sql, now: Millis) -> Result<u64, SqlError> {
     let rev = now.0.max(current_rev(sql)? + 1);
-    sql.execute("INSERT INTO numbers (name, value) VALUES ('rev', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1", &[rev.into()])?;
+    numbers::set(sql, numbers::REV, rev)?;
     Ok(rev)
 }
 
 /// The shard's revision.
 pub(super) fn current_rev(sql: &impl Sql) -> Result<u64, SqlError> {
-    let row = sql.execute("SELECT value FROM numbers WHERE name = 'rev'", &[])?.pop();
-    row.map_or(Ok(0), |row| Columns::of(row).number())
+    Ok(numbers::get(sql, numbers::REV)?.unwrap_or(0))
 }
 
 /// How `caller` is named in `company`: by their id, where they are from elsewhere with their company before it.
@@ -81,6 +80,7 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::Whoami => self.whoami(),
             Endpoint::Format => self.format(),
             Endpoint::CreateSignInLink => self.create_sign_in_link(),
+            Endpoint::Republish => self.republish(),
             Endpoint::ListCompanies | Endpoint::GetPolicy | Endpoint::PutPolicy | Endpoint::OpenApi => Err(Failure::not_found("path")),
         }
     }

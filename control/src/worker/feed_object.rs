@@ -56,7 +56,7 @@ impl Feed {
                 let Ok(announcement) = serde_json::from_str::<Announcement>(&request.text().await?) else {
                     return object::refused(Code::InvalidRequest, "the body is not an announcement");
                 };
-                Response::from_json(&self.open(&settings, group)?.announce(now(), &announcement.changes).map_err(failed)?)
+                Response::from_json(&self.open(&settings, group)?.announce(now(), &announcement).map_err(failed)?)
             }
             _ => return object::refused(Code::NotFound, "there is no such path"),
         };

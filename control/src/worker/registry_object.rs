@@ -1,14 +1,7 @@
 //! The Registry object's adapter: answers the edge, the shards' objects and the operator, delivers what a change of
 //! the policy leaves to do, and wakes itself up.
 
-use keyward_shared::{
-    feed::{Change, Subject},
-    ids::CompanyId,
-    messages, policy,
-    problem::Code,
-    settings::CommonSettings,
-    shard::Shard,
-};
+use keyward_shared::{ids::CompanyId, messages, policy, problem::Code, settings::CommonSettings, shard::Shard};
 use serde::Deserialize;
 use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, console_error, durable_object};
 
@@ -17,7 +10,7 @@ use super::{
     sql::ObjectSql,
 };
 use crate::{
-    call::{ANNOUNCE, API, AUDIT, Announced, Announcement, ApiCall, COMPANY, CompanyNotice},
+    call::{ANNOUNCE, API, AUDIT, Announced, ApiCall, COMPANY, CompanyNotice, POLICY_RESTORED, PolicyRestored},
     registry::{Registry as Directory, Work},
     sql::SqlError,
 };
@@ -80,6 +73,7 @@ impl Registry {
             }
             API if is_post => self.api(&directory, &body).await,
             COMPANY if is_post => noted(&body, |notice: CompanyNotice| directory.notice(now(), &notice)),
+            POLICY_RESTORED if is_post => noted(&body, |restored: PolicyRestored| directory.republish(now(), &restored.by).map(|_| ())),
             "/control/register" if is_post => noted(&body, |r: Registration| directory.register(now(), r.company, r.shard, &r.name)),
             "/control/unregister" if is_post => noted(&body, |r: Removal| directory.remove(now(), r.company)),
             _ => object::refused(Code::NotFound, "there is no such path"),
@@ -137,10 +131,10 @@ impl Registry {
     }
 
     async fn announce(&self, directory: &Directory<ObjectSql>, rev: u64) -> Result<()> {
-        let announcement = object::to_json(&Announcement { changes: vec![Change(Subject::policy(), rev)] })?;
+        let announcement = object::to_json(&directory.announcement(rev).map_err(failed)?)?;
         let path = format!("{ANNOUNCE}?group={POLICY_GROUP}");
-        let Announced { announced_at } = object::post(&self.env, "FEED", POLICY_GROUP, &path, announcement).await?.json().await?;
-        directory.announced(rev, announced_at).map_err(failed)
+        let announced: Announced = object::post(&self.env, "FEED", POLICY_GROUP, &path, announcement).await?.json().await?;
+        directory.announced(rev, announced).map_err(failed)
     }
 
     fn open(&self, settings: &CommonSettings) -> Result<Directory<ObjectSql>> {
@@ -149,10 +143,10 @@ impl Registry {
     }
 }
 
-/// Takes up a notice of a company: 204, or 400 where it is not readable.
+/// Takes up a notice: 204, or 400 where it is not readable.
 fn noted<'b, N: Deserialize<'b>>(body: &'b str, take: impl FnOnce(N) -> core::result::Result<(), SqlError>) -> Result<Response> {
     let Ok(notice) = serde_json::from_str(body) else {
-        return object::refused(Code::InvalidRequest, "the body is not a notice of a company");
+        return object::refused(Code::InvalidRequest, "the body is not such a notice");
     };
     take(notice).map_err(failed)?;
     Ok(Response::empty()?.with_status(204))

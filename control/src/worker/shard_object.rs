@@ -24,7 +24,7 @@ use super::{
     sql::ObjectSql,
 };
 use crate::{
-    call::{ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, COMPANY, REDEEM, SIGN_OUT},
+    call::{ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, COMPANY, POLICY_RESTORED, REDEEM, SIGN_OUT},
     settings::ControlSettings,
     shard::{Shard as Core, failure::Failure, outbox::Delivery, publish::Publication},
     sql::{Columns, Sql, SqlError},
@@ -154,7 +154,7 @@ impl Shard {
         for delivery in core.deliveries(now()).map_err(failed)? {
             let ids = match &delivery {
                 Delivery::Announce(ids, _) => ids.clone(),
-                Delivery::Register(id, _) | Delivery::Note(id, _) => vec![*id],
+                Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) => vec![*id],
             };
             let announces = matches!(delivery, Delivery::Announce(..));
             if let Err(error) = self.deliver(core, delivery).await {
@@ -174,11 +174,15 @@ impl Shard {
                 let group = core.name().feed_group(core.settings().common.feed_groups).to_string();
                 let path = format!("{ANNOUNCE}?group={group}");
                 let body = object::to_json(&announcement)?;
-                let Announced { announced_at } = object::post(&self.env, "FEED", &group, &path, body).await?.json().await?;
-                core.announced(&ids, announced_at).map_err(sql_failed)
+                let announced: Announced = object::post(&self.env, "FEED", &group, &path, body).await?.json().await?;
+                core.announced(&ids, announced).map_err(sql_failed)
             }
             Delivery::Register(id, notice) => {
                 object::post(&self.env, "REGISTRY", REGISTRY_NAME, COMPANY, object::to_json(&notice)?).await?;
+                core.delivered(id).map_err(sql_failed)
+            }
+            Delivery::RestorePolicy(id, message) => {
+                object::post(&self.env, "REGISTRY", REGISTRY_NAME, POLICY_RESTORED, object::to_json(&message)?).await?;
                 core.delivered(id).map_err(sql_failed)
             }
             Delivery::Note(id, note) => {

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use keyward_control::{
-    call::{ApiCall, Credential, Redeem},
+    call::{Announced, ApiCall, Credential, Redeem},
     session,
     settings::ControlSettings,
     shard::{Shard, outbox::Delivery},
@@ -205,8 +205,10 @@ impl World {
     pub fn announce(&self) {
         for delivery in self.shard.deliveries(self.at()).unwrap() {
             match delivery {
-                Delivery::Announce(ids, _) => self.shard.announced(&ids, self.at()).unwrap(),
-                Delivery::Register(id, _) | Delivery::Note(id, _) => self.shard.delivered(id).unwrap(),
+                Delivery::Announce(ids, _) => {
+                    self.shard.announced(&ids, Announced { announced_at: self.at(), stamp: self.at() }).unwrap();
+                }
+                Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) => self.shard.delivered(id).unwrap(),
             }
         }
     }
