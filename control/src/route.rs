@@ -13,6 +13,7 @@ pub enum Endpoint {
     ChangeKey,
     DeleteKey,
     RevokeKey,
+    RotateKey,
     PutOwner,
     GetOwner,
     DeleteOwner,
@@ -68,6 +69,7 @@ const ROUTES: &[(&str, &[(&str, Endpoint)])] = &[
     ("/v1/keys", &[("GET", Endpoint::ListKeys), ("POST", Endpoint::CreateKey)]),
     ("/v1/keys/{}", &[("GET", Endpoint::GetKey), ("PATCH", Endpoint::ChangeKey), ("DELETE", Endpoint::DeleteKey)]),
     ("/v1/keys/{}/revoke", &[("POST", Endpoint::RevokeKey)]),
+    ("/v1/keys/{}/rotate", &[("POST", Endpoint::RotateKey)]),
     ("/v1/owners", &[("GET", Endpoint::ListOwners)]),
     ("/v1/owners/{}", &[("GET", Endpoint::GetOwner), ("PUT", Endpoint::PutOwner), ("DELETE", Endpoint::DeleteOwner)]),
     ("/v1/companies", &[("GET", Endpoint::ListCompanies)]),
@@ -134,6 +136,7 @@ impl Endpoint {
             Self::ChangeKey => "key.change",
             Self::DeleteKey => "key.delete",
             Self::RevokeKey => "key.revoke",
+            Self::RotateKey => "key.rotate",
             Self::PutOwner => "owner.put",
             Self::DeleteOwner => "owner.delete",
             Self::PutCompany => "company.put",
@@ -160,13 +163,15 @@ mod tests {
         assert_eq!(find("POST", "/v1/keys"), found(Endpoint::CreateKey, ""));
         assert_eq!(find("HEAD", "/v1/keys/key_1"), found(Endpoint::GetKey, "key_1"));
         assert_eq!(find("POST", "/v1/keys/key_1/revoke"), found(Endpoint::RevokeKey, "key_1"));
+        assert_eq!(find("POST", "/v1/keys/key_1/rotate"), found(Endpoint::RotateKey, "key_1"));
+        assert_eq!(find("POST", "/v1/maintenance/republish"), found(Endpoint::Republish, ""));
         assert_eq!(find("PUT", "/v1/owners/auth0%7C5f2"), found(Endpoint::PutOwner, "auth0|5f2"));
         assert_eq!(find("GET", "/v1/policy").unwrap().endpoint.home(), Home::Registry);
     }
 
     #[test]
     fn another_path_is_404_and_another_method_405_with_those_that_exist() {
-        for path in ["/v1", "/v1/", "/v1/keys/", "/v1/keys/a/b", "/v1/keyz", "/v1/owners/%ff", "/V1/keys", "/v1/keys/a/rotate"] {
+        for path in ["/v1", "/v1/", "/v1/keys/", "/v1/keys/a/b", "/v1/keyz", "/v1/owners/%ff", "/V1/keys", "/v1/keys/a/rename"] {
             assert_eq!(find("GET", path), Err(Missed::Path), "{path}");
         }
         assert_eq!(find("PUT", "/v1/keys"), Err(Missed::Method { allow: "GET, HEAD, POST".into() }));

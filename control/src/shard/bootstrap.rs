@@ -68,6 +68,7 @@ pub(super) fn bootstrap(sql: &impl Sql, settings: &ControlSettings, shard: Shard
             metadata: &Map::new(),
             manages_keys: true,
             bootstrap: true,
+            supersedes: None,
         };
         insert(sql, now, rev, &key)?;
         publish::mark(sql, &digest, rev, now, &settings.common.timing)?;

@@ -34,7 +34,7 @@ pub fn is_operator(caller: &Caller) -> bool {
 /// The permissions of which one is needed for a call; empty: none.
 const fn needed(endpoint: Endpoint) -> &'static [&'static str] {
     match endpoint {
-        Endpoint::CreateKey | Endpoint::ChangeKey => &[KEYS_OWN, OPERATOR],
+        Endpoint::CreateKey | Endpoint::ChangeKey | Endpoint::RotateKey => &[KEYS_OWN, OPERATOR],
         Endpoint::ListKeys | Endpoint::GetKey | Endpoint::RevokeKey | Endpoint::DeleteKey => &[KEYS_OWN, KEYS, OPERATOR],
         Endpoint::PutOwner | Endpoint::GetOwner | Endpoint::DeleteOwner | Endpoint::ListOwners => &[OWNERS],
         Endpoint::ListAudit | Endpoint::VerifyAudit => &[AUDIT],
@@ -132,7 +132,8 @@ pub fn widen(caller: &Caller, owners: &PermissionSet, old: &Limits, new: &Limits
     if narrower { Ok(()) } else { within(caller, owners, new) }
 }
 
-fn within(caller: &Caller, owners: &PermissionSet, limits: &Limits) -> Result<(), Refused> {
+/// Whether a key of an owner with the permissions `owners` may be given the limits `limits` by `caller`, who made it.
+pub fn within(caller: &Caller, owners: &PermissionSet, limits: &Limits) -> Result<(), Refused> {
     let restricted = caller.key.as_ref().is_some_and(|key| key.restriction.is_some());
     let permissions = match &limits.restriction {
         Some(own) => own,

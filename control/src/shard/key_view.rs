@@ -82,5 +82,7 @@ pub(super) fn trail(key: &KeyRow, now: Millis) -> Value {
         "manages_keys": key.manages_keys,
         "parent": key.parent,
         "revoke_reason": key.revoke_reason,
+        "supersedes": key.supersedes,
+        "superseded_by": key.superseded_by,
     })
 }

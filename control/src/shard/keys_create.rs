@@ -8,6 +8,7 @@ use keyward_shared::{
     key::{KeyString, Secret},
     permission::PermissionSet,
     problem::Code,
+    tag::Tag,
     time::Millis,
 };
 use serde_json::{Map, Value, json};
@@ -19,7 +20,7 @@ use super::{
     key_view::{trail, view},
     publish,
     query::Query,
-    rows::{self, worth},
+    rows::{self, KeyRow, worth},
     turn::{Turn, next_rev},
     validate::Fields,
 };
@@ -43,6 +44,37 @@ pub(super) struct NewKey<'a> {
     pub(super) metadata: &'a Map<String, Value>,
     pub(super) manages_keys: bool,
     pub(super) bootstrap: bool,
+    pub(super) supersedes: Option<&'a KeyId>,
+}
+
+/// What is wanted of a key that is about to be made for an owner of the company.
+pub(super) struct Wanted<'a> {
+    pub(super) owner: &'a OwnerId,
+    pub(super) name: &'a str,
+    pub(super) limits: &'a Limits,
+    pub(super) rate_limit: Option<&'a str>,
+    pub(super) metadata: &'a Map<String, Value>,
+    pub(super) manages_keys: bool,
+    pub(super) bootstrap: bool,
+    pub(super) supersedes: Option<&'a KeyId>,
+}
+
+/// What the answer to the making of a key says once.
+pub(super) enum Once {
+    /// The key.
+    Key(KeyString),
+    /// With blind creation, its tag.
+    Tag(Tag),
+}
+
+impl Once {
+    /// Adds it to the key object.
+    pub(super) fn show(&self, body: &mut Value) {
+        match self {
+            Self::Key(key) => body["key"] = json!(key.reveal()),
+            Self::Tag(tag) => body["tag"] = json!(tag.as_str()),
+        }
+    }
 }
 
 /// Whether the digest is in use or was once, whosever it is.
@@ -71,11 +103,12 @@ pub(super) fn insert(sql: &impl Sql, now: Millis, rev: u64, key: &NewKey<'_>) ->
         serde_json::to_string(key.metadata)?.into(),
         key.manages_keys.into(),
         key.bootstrap.into(),
+        key.supersedes.into(),
     ];
     sql.execute(
         "INSERT INTO keys (company, key_id, digest, owner, name, hint, place, created_at, created_by, parent, expires_at, permissions, networks, \
-         rate_limit, metadata, manages_keys, bootstrap, rev, changed_at, announced_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?7, ?8, ?8)",
+         rate_limit, metadata, manages_keys, bootstrap, supersedes, rev, changed_at, announced_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?7, ?8, ?8)",
         &parameters,
     )?;
     Ok(())
@@ -127,6 +160,26 @@ impl<S: Sql> Turn<'_, S> {
         let mut limits = ceilings::inherit(self.caller, other, &owners, asked)?;
         limits.expires_at = limits.expires_at.into_iter().chain(latest).min();
 
+        let rev = next_rev(self.sql, self.now)?;
+        let wanted = Wanted {
+            owner: &owner,
+            name: &name.unwrap_or_default(),
+            limits: &limits,
+            rate_limit: rate_limit.as_deref(),
+            metadata: &metadata,
+            manages_keys,
+            bootstrap: false,
+            supersedes: None,
+        };
+        let (key, once) = self.make_key(rev, blind, &wanted)?;
+        self.record(key.id.as_str(), Value::Null, trail(&key, self.now))?;
+        let mut body = view(&key, self.settings, self.now);
+        once.show(&mut body);
+        Ok(Handled::created(body, format!("/v1/keys/{}", key.id)).about(&self.company, &key.id))
+    }
+
+    /// Makes the key, with the digest of a secret that was drawn elsewhere where `blind` is one, and marks its record.
+    pub(super) fn make_key(&mut self, rev: u64, blind: Option<Digest>, wanted: &Wanted<'_>) -> Result<(KeyRow, Once), Failure> {
         let prefix = self.settings.common.prefixes.minting();
         let secret = match blind {
             Some(_) => None,
@@ -138,34 +191,31 @@ impl<S: Sql> Turn<'_, S> {
         }
         let tag = self.settings.common.tag_secrets.tag(self.shard, &digest);
         let id = KeyId::from_random(self.draw());
-        let rev = next_rev(self.sql, self.now)?;
         let hint = secret.map_or_else(|| format!("{}_…", prefix.as_str()), |secret| secret.hint(prefix));
         let new = NewKey {
             company: &self.company,
             id: &id,
             digest: &digest,
-            owner: &owner,
-            name: &name.unwrap_or_default(),
+            owner: wanted.owner,
+            name: wanted.name,
             hint: &hint,
             created_by: &self.actor(),
             parent: self.caller.key.as_ref().map(|key| &key.id),
-            limits: &limits,
-            rate_limit: rate_limit.as_deref(),
-            metadata: &metadata,
-            manages_keys,
-            bootstrap: false,
+            limits: wanted.limits,
+            rate_limit: wanted.rate_limit,
+            metadata: wanted.metadata,
+            manages_keys: wanted.manages_keys,
+            bootstrap: wanted.bootstrap,
+            supersedes: wanted.supersedes,
         };
         insert(self.sql, self.now, rev, &new)?;
         publish::mark(self.sql, &digest, rev, self.now, &self.settings.common.timing)?;
-
         let key = rows::key(self.sql, &self.company, &id)?.ok_or_else(|| Failure::not_found("key"))?;
-        self.record(id.as_str(), Value::Null, trail(&key, self.now))?;
-        let mut body = view(&key, self.settings, self.now);
-        match secret {
-            Some(secret) => body["key"] = json!(KeyString::assemble(prefix, self.shard, &secret, tag).reveal()),
-            None => body["tag"] = json!(tag.as_str()),
-        }
-        Ok(Handled::created(body, format!("/v1/keys/{id}")).about(&self.company, &id))
+        let once = match secret {
+            Some(secret) => Once::Key(KeyString::assemble(prefix, self.shard, &secret, tag)),
+            None => Once::Tag(tag),
+        };
+        Ok((key, once))
     }
 
     fn draw_secret(&mut self) -> Secret {

@@ -18,6 +18,7 @@ mod key_view;
 mod keys_change;
 mod keys_create;
 mod keys_list;
+mod keys_rotate;
 mod numbers;
 pub mod outbox;
 mod owners;

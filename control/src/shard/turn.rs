@@ -67,6 +67,7 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::GetKey => self.get_key(),
             Endpoint::ChangeKey => self.change_key(),
             Endpoint::RevokeKey => self.revoke_key(),
+            Endpoint::RotateKey => self.rotate_key(),
             Endpoint::DeleteKey => self.delete_key(),
             Endpoint::PutOwner => self.put_owner(),
             Endpoint::GetOwner => self.get_owner(),

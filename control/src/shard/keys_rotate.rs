@@ -1,0 +1,122 @@
+//! Rotating a key: a successor with the same limits, while the old one goes on for as long as it is wanted.
+
+use keyward_shared::{ids::KeyId, problem::Code, time::Millis};
+use serde_json::Value;
+
+use super::{
+    answer::Handled,
+    ceilings::{self, Limits},
+    failure::Failure,
+    key_view::{status, trail, view},
+    keys_create::{Wanted, check_lifetime, latest_expiry},
+    query::Query,
+    rows::{self, Changed, KeyRow, worth},
+    turn::{Turn, next_rev},
+    validate::Fields,
+};
+use crate::sql::Sql;
+
+/// The longest overlap: a year, in seconds.
+const MAX_OVERLAP_S: u64 = 31_536_000;
+
+impl<S: Sql> Turn<'_, S> {
+    /// `POST /v1/keys/{id}/rotate`.
+    pub(super) fn rotate_key(&mut self) -> Result<Handled, Failure> {
+        Query::read(&self.call.query, &[])?;
+        let old = self.visible_key()?;
+        ceilings::changes(self.caller, &self.company, &old.owner)?;
+        let mut fields = Fields::read(&self.call.body, &["overlap_s", "name", "expires_at", "digest"])?;
+        let conflict = |detail: String| Err(Failure::refused(Code::Conflict, detail));
+        if let Some(successor) = &old.superseded_by {
+            return conflict(format!("the key was rotated before; its successor is {successor}"));
+        }
+        if status(&old, self.now) != "active" {
+            return conflict("an expired or revoked key cannot be rotated".into());
+        }
+        if !old.owner_active() || !old.company_state.0 {
+            return conflict("the owner is not active".into());
+        }
+
+        let company = rows::company(self.sql, &self.company)?.ok_or_else(|| Failure::not_found("company"))?;
+        let latest = latest_expiry(company.max_key_lifetime_days, self.now);
+        let overlap = fields.number("overlap_s", 0, MAX_OVERLAP_S);
+        let name = if fields.has("name") { fields.required_label("name", 100) } else { Some(old.name.clone()) };
+        let asked_expiry = fields.future("expires_at", self.now);
+        let blind = fields.digest("digest");
+        check_lifetime(&mut fields, asked_expiry, latest);
+        fields.check()?;
+
+        if old.manages_keys {
+            ceilings::makes_managers(self.caller)?;
+        }
+        let owners = old.owner_state.as_ref().map(|state| worth(self.settings, &self.company, &state.1)).unwrap_or_default();
+        let limits = Limits {
+            // What the owner lost since is no longer the key's either, and is not given anew.
+            restriction: old.permissions.as_ref().map(|own| own.intersection(&owners)),
+            networks: old.networks.clone(),
+            expires_at: asked_expiry.or(old.expires_at).into_iter().chain(latest).min(),
+        };
+        ceilings::within(self.caller, &owners, &limits)?;
+
+        let rev = next_rev(self.sql, self.now)?;
+        let wanted = Wanted {
+            owner: &old.owner,
+            name: &name.unwrap_or_default(),
+            limits: &limits,
+            rate_limit: old.rate_limit.as_deref(),
+            metadata: &old.metadata,
+            manages_keys: old.manages_keys,
+            // Whoever may make managers is given nothing more by it, and the operator's first key can be rotated too.
+            bootstrap: old.bootstrap,
+            supersedes: Some(&old.id),
+        };
+        let (new, once) = self.make_key(rev, blind, &wanted)?;
+        self.supersede(&old, &new.id, overlap, rev)?;
+        self.record(new.id.as_str(), Value::Null, trail(&new, self.now))?;
+        let mut body = view(&new, self.settings, self.now);
+        once.show(&mut body);
+        Ok(Handled::created(body, format!("/v1/keys/{}", new.id)).about(&self.company, &new.id))
+    }
+
+    /// Notes the successor of `old`, and for how many seconds `old` still works; `None`: as long as it would have.
+    fn supersede(&self, old: &KeyRow, successor: &KeyId, overlap: Option<u64>, rev: u64) -> Result<(), Failure> {
+        let mut new = KeyRow { superseded_by: Some(successor.to_string()), ..old.clone() };
+        match overlap {
+            None => {}
+            Some(0) => {
+                new.revoked_at = Some(self.now);
+                new.revoked_by = Some(self.actor());
+                new.revoke_reason = Some(format!("rotated: {successor}"));
+            }
+            Some(seconds) => {
+                let end = self.now.plus(Millis::from_secs(seconds));
+                new.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
+            }
+        }
+        // Who comes after it changes nothing that an edge decides: that alone needs no announcement and no other record.
+        let decides = new.revoked_at != old.revoked_at || new.expires_at != old.expires_at;
+        if decides {
+            new.changed = Changed { rev, at: self.now, announced_at: None };
+        }
+        self.sql.execute(
+            "UPDATE keys SET superseded_by = ?3, expires_at = ?4, revoked_at = ?5, revoked_by = ?6, revoke_reason = ?7, rev = ?8, changed_at = ?9, \
+             announced_at = ?10 WHERE company = ?1 AND key_id = ?2",
+            &[
+                (&self.company).into(),
+                (&old.id).into(),
+                new.superseded_by.as_ref().into(),
+                new.expires_at.into(),
+                new.revoked_at.into(),
+                new.revoked_by.as_ref().into(),
+                new.revoke_reason.as_ref().into(),
+                new.changed.rev.into(),
+                new.changed.at.into(),
+                new.changed.announced_at.into(),
+            ],
+        )?;
+        if decides {
+            self.key_changed(old, rev)?;
+        }
+        self.record(old.id.as_str(), trail(old, self.now), trail(&new, self.now))
+    }
+}
