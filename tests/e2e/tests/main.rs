@@ -8,5 +8,7 @@ mod life;
 mod outage;
 mod page;
 mod refusals;
+mod restore;
 mod rights;
+mod rotation;
 mod wrangler;
