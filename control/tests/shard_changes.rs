@@ -13,7 +13,7 @@ use keyward_shared::{
     digest::Digest,
     ids::KeyId,
     key::ParsedKey,
-    messages::{KeyUsage, ResolveAnswer, UsageReport},
+    messages::{KeyUsage, ResolveAnswer, ResolveRequest, UsageReport},
     record::{self, KeyState, Record},
     shard::Shard,
     time::Millis,
@@ -45,6 +45,10 @@ fn settle(world: &World) {
         world.wait(91);
     }
     world.announce();
+}
+
+fn asked(digest: &Digest, stored: bool) -> ResolveRequest {
+    ResolveRequest { digest: *digest, stored }
 }
 
 fn open(world: &World, digest: &Digest, value: &str) -> Record {
@@ -345,7 +349,7 @@ fn a_deleted_keys_name_is_removed_twice() {
     world.wait(90);
     assert_eq!(publish(&world), [(name, None)]);
     assert_eq!(world.sql("SELECT 1 FROM puts WHERE digest = ?1", &[(&digest_of(&made)).into()]).len(), 0);
-    assert_eq!(world.shard.resolve(world.at(), &digest_of(&made)).unwrap(), ResolveAnswer::Absent);
+    assert_eq!(world.shard.resolve(world.at(), &asked(&digest_of(&made), false)).unwrap(), ResolveAnswer::Absent);
 }
 
 #[test]
@@ -377,14 +381,43 @@ fn the_authority_tells_the_truth_as_of_now_and_puts_it_again_unless_it_just_did(
     settle(&world);
     let digest = digest_of(&made);
     world.wait(1000);
-    let ResolveAnswer::Record(sealed) = world.shard.resolve(world.at(), &digest).unwrap() else { panic!() };
+    let ResolveAnswer::Record(sealed) = world.shard.resolve(world.at(), &asked(&digest, false)).unwrap() else { panic!() };
     assert_eq!(open(&world, &digest, &sealed).as_of, world.at().minus(Millis(10_000)));
     assert_eq!(publish(&world).len(), 1);
     assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None, "once is enough: nothing changed");
-    world.shard.resolve(world.at(), &digest).unwrap();
+    world.shard.resolve(world.at(), &asked(&digest, false)).unwrap();
     assert!(publish(&world).is_empty());
-    assert_eq!(world.shard.resolve(world.at(), &Digest::of(b"never")).unwrap(), ResolveAnswer::Absent);
+    assert_eq!(world.shard.resolve(world.at(), &asked(&Digest::of(b"never"), false)).unwrap(), ResolveAnswer::Absent);
     assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None);
+}
+
+#[test]
+fn a_record_that_has_no_key_and_is_in_the_store_all_the_same_is_removed_from_it() {
+    let world = World::peopled();
+    let ann = world.sign_in(ACME, "ann");
+    let made = world.create(&ann, json!({})).expect(201);
+    world.call(&ann, "DELETE", &path_of(&made), Value::Null).expect(204);
+    settle(&world);
+    for digest in [digest_of(&made), Digest::of(b"of a key that a restored backup does not know")] {
+        assert_eq!(world.shard.resolve(world.at(), &asked(&digest, false)).unwrap(), ResolveAnswer::Absent);
+        assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None, "nobody has seen one");
+        let removal = [(record::name(world.shard.name(), &digest), None)];
+        for _ in 0..3 {
+            assert_eq!(world.shard.resolve(world.at(), &asked(&digest, true)).unwrap(), ResolveAnswer::Absent);
+        }
+        assert_eq!(publish(&world), removal);
+        world.wait(60);
+        world.shard.resolve(world.at(), &asked(&digest, true)).unwrap();
+        assert!(publish(&world).is_empty(), "a copy of the store may be old for a while");
+        world.wait(30);
+        assert_eq!(publish(&world), removal);
+        assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None);
+    }
+    let digest = Digest::of(b"drawn elsewhere");
+    world.shard.resolve(world.at(), &asked(&digest, true)).unwrap();
+    let ann = world.sign_in(ACME, "ann");
+    world.create(&ann, json!({"digest": digest.to_hex()})).expect(201);
+    assert!(publish(&world)[0].1.is_some(), "whoever makes the key meanwhile keeps its record");
 }
 
 #[test]
@@ -393,8 +426,9 @@ fn an_instance_whose_writes_are_refused_says_nothing_about_a_key() {
     let made = world.create(&world.sign_in(ACME, "ann"), json!({})).expect(201);
     let digest = digest_of(&made);
     let read_at = || world.sql("SELECT value FROM numbers WHERE name = 'read_at'", &[]);
-    let reads: [&dyn Fn() -> bool; 2] =
-        [&|| world.shard.resolve(world.at(), &digest).is_ok(), &|| world.shard.due(world.at(), 10).is_ok_and(|due| due.len() == 2)];
+    let reads: [&dyn Fn() -> bool; 2] = [&|| world.shard.resolve(world.at(), &asked(&digest, false)).is_ok(), &|| {
+        world.shard.due(world.at(), 10).is_ok_and(|due| due.len() == 2)
+    }];
     for read in reads {
         assert!(read());
         let before = read_at();
@@ -402,7 +436,10 @@ fn an_instance_whose_writes_are_refused_says_nothing_about_a_key() {
         assert_ne!(read_at(), before, "a write that changes nothing would be none");
     }
     world.sql("CREATE TRIGGER displaced BEFORE INSERT ON numbers BEGIN SELECT RAISE(ABORT, 'displaced'); END", &[]);
-    assert!(world.shard.resolve(world.at(), &digest).is_err() && world.shard.resolve(world.at(), &Digest::of(b"none")).is_err());
+    assert!(
+        world.shard.resolve(world.at(), &asked(&digest, false)).is_err()
+            && world.shard.resolve(world.at(), &asked(&Digest::of(b"none"), false)).is_err()
+    );
     assert!(world.shard.due(world.at(), 10).is_err());
 }
 

@@ -27,12 +27,20 @@ pub const REGISTRY_NAME: &str = "registry";
 pub struct ResolveRequest {
     /// The digest of the key that was sent.
     pub digest: Digest,
+    /// Whether the edge holds a record of it, which it then has from the replicated store or from an earlier answer. Where
+    /// there is no such key the store may hold one too that should not be there.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub stored: bool,
 }
 
 impl ResolveRequest {
     /// As it is sent.
     pub fn to_json(&self) -> String {
-        Object::default().text("digest", &self.digest.to_hex()).end()
+        let mut request = Object::default().text("digest", &self.digest.to_hex());
+        if self.stored {
+            request = request.raw("stored", "true");
+        }
+        request.end()
     }
 }
 
@@ -97,9 +105,12 @@ mod tests {
     fn the_messages_have_their_golden_form() {
         let digest = Digest::from_bytes([0xab; 32]);
         let hex = "ab".repeat(32);
-        let resolve = serde_json::to_string(&ResolveRequest { digest }).unwrap();
-        assert_eq!(resolve, format!("{{\"digest\":\"{hex}\"}}"));
-        assert_eq!(ResolveRequest { digest }.to_json(), resolve);
+        for (stored, text) in [(false, format!("{{\"digest\":\"{hex}\"}}")), (true, format!("{{\"digest\":\"{hex}\",\"stored\":true}}"))] {
+            let resolve = ResolveRequest { digest, stored };
+            assert_eq!(serde_json::to_string(&resolve).unwrap(), text);
+            assert_eq!(resolve.to_json(), text);
+            assert_eq!(serde_json::from_str::<ResolveRequest>(&text).unwrap(), resolve);
+        }
         assert_eq!(serde_json::to_string(&ResolveAnswer::Absent).unwrap(), "\"absent\"");
         assert_eq!(serde_json::to_string(&ResolveAnswer::Record("1.x".into())).unwrap(), "{\"record\":\"1.x\"}");
         let usage = UsageReport {

@@ -33,9 +33,8 @@ mod usage;
 pub mod validate;
 
 use keyward_shared::{
-    digest::Digest,
     ids::CompanyId,
-    messages::{ResolveAnswer, UsageReport},
+    messages::{ResolveAnswer, ResolveRequest, UsageReport},
     problem::Code,
     shard::Shard as ShardName,
     time::Millis,
@@ -172,8 +171,8 @@ impl<S: Sql> Shard<S> {
     }
 
     /// The truth about one digest.
-    pub fn resolve(&self, now: Millis, digest: &Digest) -> Result<ResolveAnswer, Failure> {
-        self.sql.transaction(|| publish::resolve(&self.sql, &self.settings, self.name, now, digest))
+    pub fn resolve(&self, now: Millis, request: &ResolveRequest) -> Result<ResolveAnswer, Failure> {
+        self.sql.transaction(|| publish::resolve(&self.sql, &self.settings, self.name, now, request))
     }
 
     /// Takes a report of use.

@@ -3,7 +3,15 @@
 //! A mark says that a digest's record is outdated there. It is cleared only if no change came meanwhile, and only after
 //! a second put: an earlier one may arrive late, and the store has no compare-and-set.
 
-use keyward_shared::{digest::Digest, ids::CompanyId, messages::ResolveAnswer, record, shard::Shard, time::Millis, timing::Timing};
+use keyward_shared::{
+    digest::Digest,
+    ids::CompanyId,
+    messages::{ResolveAnswer, ResolveRequest},
+    record,
+    shard::Shard,
+    time::Millis,
+    timing::Timing,
+};
 
 use super::{failure::Failure, numbers, rows, turn::current_rev};
 use crate::{
@@ -150,19 +158,40 @@ pub fn published(sql: &impl Sql, timing: &Timing, now: Millis, publication: &Pub
 
 /// The truth about one digest, now. An edge asks because the store could not answer: so the record is put again, unless
 /// it was lately or is about to be. One turn.
-pub fn resolve(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, digest: &Digest) -> Result<ResolveAnswer, Failure> {
-    let timing = &settings.common.timing;
+///
+/// Where an edge holds a record and there is no such key, the store may hold it too: by a put that arrived late, or from
+/// a time that a restored backup undid. So it is removed there.
+pub fn resolve(
+    sql: &impl Sql,
+    settings: &ControlSettings,
+    shard: Shard,
+    now: Millis,
+    request: &ResolveRequest,
+) -> Result<ResolveAnswer, Failure> {
+    let (timing, digest) = (&settings.common.timing, &request.digest);
     note_reading(sql, now)?;
-    let Some(record) = sealed(sql, settings, shard, now, digest)? else { return Ok(ResolveAnswer::Absent) };
+    let Some(record) = sealed(sql, settings, shard, now, digest)? else {
+        if request.stored {
+            // Twice, as everything; where it is already to be removed that is enough, however many edges ask meanwhile.
+            mark_once(sql, digest, now, 1)?;
+        }
+        return Ok(ResolveAnswer::Absent);
+    };
     let stale = put_at(sql, digest)?.is_none_or(|last| last.plus(timing.put_again) <= now);
     if stale {
-        // Not a change: one put is enough, and a mark that is there already has its own time.
-        sql.execute(
-            "INSERT INTO dirty (digest, rev, due_at, round, attempts) VALUES (?1, ?2, ?3, 2, 0) ON CONFLICT (digest) DO NOTHING",
-            &[digest.into(), current_rev(sql)?.into(), now.into()],
-        )?;
+        // Not a change: one put is enough.
+        mark_once(sql, digest, now, 2)?;
     }
     Ok(ResolveAnswer::Record(record))
+}
+
+/// Marks a digest, unless it is marked already: that mark has its own time.
+fn mark_once(sql: &impl Sql, digest: &Digest, now: Millis, round: u64) -> Result<(), SqlError> {
+    sql.execute(
+        "INSERT INTO dirty (digest, rev, due_at, round, attempts) VALUES (?1, ?2, ?3, ?4, 0) ON CONFLICT (digest) DO NOTHING",
+        &[digest.into(), current_rev(sql)?.into(), now.into(), round.into()],
+    )?;
+    Ok(())
 }
 
 /// When the next publication is due.

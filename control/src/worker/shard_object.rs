@@ -86,7 +86,7 @@ impl Shard {
             AUDIT => core.note(now(), &read(&body)?).map_err(failed).and_then(|()| nothing()),
             RESOLVE => {
                 let request: ResolveRequest = read(&body)?;
-                core.resolve(now(), &request.digest).map_err(failed).and_then(|answer| Response::from_json(&answer))
+                core.resolve(now(), &request).map_err(failed).and_then(|answer| Response::from_json(&answer))
             }
             USAGE => {
                 let report: UsageReport = read(&body)?;

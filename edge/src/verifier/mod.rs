@@ -162,6 +162,11 @@ impl Verifier {
         reads.iter().copied().find(|read| attempt.needs(*read) && !self.feeds.backs_off(*read, now))
     }
 
+    /// Whether a record of `digest` is held, be it one that must not be used.
+    pub fn holds(&mut self, digest: &Digest) -> bool {
+        self.records.get(digest).is_some()
+    }
+
     /// Takes in what a read gave. Whatever cannot be believed counts as unavailable.
     pub fn provide(&mut self, read: Read, result: Lookup, now: Millis, attempt: &mut Attempt) {
         attempt.made.push(read);

@@ -126,6 +126,20 @@ fn an_old_record_is_known_true_by_a_fresh_feed_that_lists_no_change() {
 }
 
 #[test]
+fn the_authority_can_be_told_whether_there_is_a_record_of_what_it_is_asked_for() {
+    let mut verifier = verifier();
+    let (text, digest) = key(1);
+    let garbage = World { record: stored(1, &record()), ..World::default() };
+    let now = T + 3_600_000;
+    assert!(!verifier.holds(&digest));
+    assert_eq!(verify(&mut verifier, &text, now, &garbage).1, "unavailable");
+    assert!(verifier.holds(&digest), "too old to be used, and from the store");
+    let later = now + 20_000;
+    assert_eq!(verify(&mut verifier, &text, later, &World { resolve: absent(), ..garbage }).1, "unknown_key");
+    assert!(!verifier.holds(&digest));
+}
+
+#[test]
 fn a_feed_that_is_not_complete_since_the_record_does_not_make_it_true() {
     let now = T + 3_600_000;
     let current = Record { as_of: Millis(now), ..record() };

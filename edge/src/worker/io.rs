@@ -44,7 +44,8 @@ pub(super) async fn perform(env: &JsValue, read: Read, deadline: Millis) -> Look
         Read::FeedDirect(group) => ask(env, "FEED", &group.to_string(), &format!("{}?group={group}", messages::FEED), None, limit),
         Read::PolicyDirect => ask(env, "REGISTRY", messages::REGISTRY_NAME, messages::POLICY, None, limit),
         Read::Resolve(shard, digest) => {
-            let body = Some(ResolveRequest { digest }.to_json());
+            let stored = super::with_state(|state| state.verifier.holds(&digest)).unwrap_or_default();
+            let body = Some(ResolveRequest { digest, stored }.to_json());
             ask(env, "SHARDS", shard.as_str(), messages::RESOLVE, body, limit)
         }
     };

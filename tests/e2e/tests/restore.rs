@@ -78,6 +78,14 @@ async fn after_a_restored_backup_the_edges_follow_it() {
         if again { Ok(()) } else { Err(names) }
     })
     .await;
+    eventually(BOUND, async || {
+        let left = world.system.kv().names("k:").unwrap().into_iter().filter(|name| {
+            world.system.kv().get(name).unwrap().is_some_and(|entry| String::from_utf8_lossy(&entry.value).contains(&lost.id))
+        });
+        let left: Vec<_> = left.collect();
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
 
     let trail = world.operator("GET", "/v1/audit", Value::Null).await.json();
     let actions: Vec<_> = trail["entries"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
