@@ -228,6 +228,9 @@ pub struct Announcement {
     /// lost some of its storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Millis>,
+    /// The operator says that the Feed object's storage was restored.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub restored: bool,
 }
 
 /// The Feed object's stamps on an announcement.
@@ -268,11 +271,11 @@ mod tests {
     #[test]
     fn messages_have_their_golden_form_and_announcements_of_an_earlier_version_are_read() {
         let changes = vec![Change(Subject::policy(), 7)];
-        let plain = Announcement { changes: changes.clone(), seen: None };
+        let plain = Announcement { changes: changes.clone(), seen: None, restored: false };
         assert_eq!(serde_json::to_string(&plain).unwrap(), r#"{"changes":[["431ebbce3765e837",7]]}"#);
         assert_eq!(serde_json::from_str::<Announcement>(r#"{"changes":[["431ebbce3765e837",7]]}"#).unwrap(), plain);
-        let seen = Announcement { changes, seen: Some(Millis(5)) };
-        assert_eq!(serde_json::to_string(&seen).unwrap(), r#"{"changes":[["431ebbce3765e837",7]],"seen":5}"#);
+        let seen = Announcement { changes, seen: Some(Millis(5)), restored: true };
+        assert_eq!(serde_json::to_string(&seen).unwrap(), r#"{"changes":[["431ebbce3765e837",7]],"seen":5,"restored":true}"#);
         assert_eq!(serde_json::from_str::<Announcement>(&serde_json::to_string(&seen).unwrap()).unwrap(), seen);
         let announced = Announced { announced_at: Millis(9), stamp: Millis(6) };
         assert_eq!(serde_json::to_string(&announced).unwrap(), r#"{"announced_at":9,"stamp":6}"#);

@@ -5,51 +5,20 @@
 mod shard_world;
 
 use keyward_control::{
-    call::{Announced, ApiCall, AuditNote, Credential},
+    call::{ApiCall, AuditNote, Credential},
     shard::{audit, outbox::Delivery, schema},
     sql::{Sql as _, Value as SqlValue},
 };
 use keyward_shared::{
     digest::Digest,
     ids::KeyId,
-    key::ParsedKey,
-    messages::{KeyUsage, ResolveAnswer, ResolveRequest, UsageReport},
+    messages::{KeyUsage, ResolveAnswer, UsageReport},
     record::{self, KeyState, Record},
     shard::Shard,
     time::Millis,
 };
 use serde_json::{Value, json};
-use shard_world::{ACME, OPERATOR, OTHER, START, World, company, key};
-
-fn digest_of(made: &Value) -> Digest {
-    ParsedKey::parse(made["key"].as_str().unwrap().as_bytes()).unwrap().digest()
-}
-
-fn path_of(made: &Value) -> String {
-    format!("/v1/keys/{}", made["id"].as_str().unwrap())
-}
-
-/// Puts everything that is due; the names with what was put.
-fn publish(world: &World) -> Vec<(String, Option<String>)> {
-    let due = world.shard.due(world.at(), 1000).unwrap();
-    for publication in &due {
-        world.shard.published(world.at(), publication, true).unwrap();
-    }
-    due.into_iter().map(|publication| (publication.name, publication.value)).collect()
-}
-
-/// Publishes until nothing is left.
-fn settle(world: &World) {
-    for _ in 0..3 {
-        publish(world);
-        world.wait(91);
-    }
-    world.announce();
-}
-
-fn asked(digest: &Digest, stored: bool) -> ResolveRequest {
-    ResolveRequest { digest: *digest, stored }
-}
+use shard_world::{ACME, OPERATOR, OTHER, START, World, asked, company, digest_of, key, path_of, publish, settle};
 
 fn open(world: &World, digest: &Digest, value: &str) -> Record {
     Record::open(&world.shard.settings().common.record_secrets, world.shard.name(), digest, value).unwrap()
@@ -389,79 +358,6 @@ fn the_authority_tells_the_truth_as_of_now_and_puts_it_again_unless_it_just_did(
     assert!(publish(&world).is_empty());
     assert_eq!(world.shard.resolve(world.at(), &asked(&Digest::of(b"never"), false)).unwrap(), ResolveAnswer::Absent);
     assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None);
-}
-
-#[test]
-fn a_record_that_has_no_key_and_is_in_the_store_all_the_same_is_removed_from_it() {
-    let world = World::peopled();
-    let ann = world.sign_in(ACME, "ann");
-    let made = world.create(&ann, json!({})).expect(201);
-    world.call(&ann, "DELETE", &path_of(&made), Value::Null).expect(204);
-    settle(&world);
-    for digest in [digest_of(&made), Digest::of(b"of a key that a restored backup does not know")] {
-        assert_eq!(world.shard.resolve(world.at(), &asked(&digest, false)).unwrap(), ResolveAnswer::Absent);
-        assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None, "nobody has seen one");
-        let removal = [(record::name(world.shard.name(), &digest), None)];
-        for _ in 0..3 {
-            assert_eq!(world.shard.resolve(world.at(), &asked(&digest, true)).unwrap(), ResolveAnswer::Absent);
-        }
-        assert_eq!(publish(&world), removal);
-        world.wait(60);
-        world.shard.resolve(world.at(), &asked(&digest, true)).unwrap();
-        assert!(publish(&world).is_empty(), "a copy of the store may be old for a while");
-        world.wait(30);
-        assert_eq!(publish(&world), removal);
-        assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None);
-    }
-    let digest = Digest::of(b"drawn elsewhere");
-    world.shard.resolve(world.at(), &asked(&digest, true)).unwrap();
-    let ann = world.sign_in(ACME, "ann");
-    world.create(&ann, json!({"digest": digest.to_hex()})).expect(201);
-    assert!(publish(&world)[0].1.is_some(), "whoever makes the key meanwhile keeps its record");
-}
-
-#[test]
-fn an_instance_whose_writes_are_refused_says_nothing_about_a_key() {
-    let world = World::peopled();
-    let made = world.create(&world.sign_in(ACME, "ann"), json!({})).expect(201);
-    let digest = digest_of(&made);
-    let read_at = || world.sql("SELECT value FROM numbers WHERE name = 'read_at'", &[]);
-    let reads: [&dyn Fn() -> bool; 2] = [&|| world.shard.resolve(world.at(), &asked(&digest, false)).is_ok(), &|| {
-        world.shard.due(world.at(), 10).is_ok_and(|due| due.len() == 2)
-    }];
-    for read in reads {
-        assert!(read());
-        let before = read_at();
-        assert!(read());
-        assert_ne!(read_at(), before, "a write that changes nothing would be none");
-    }
-    world.sql("CREATE TRIGGER displaced BEFORE INSERT ON numbers BEGIN SELECT RAISE(ABORT, 'displaced'); END", &[]);
-    assert!(
-        world.shard.resolve(world.at(), &asked(&digest, false)).is_err()
-            && world.shard.resolve(world.at(), &asked(&Digest::of(b"none"), false)).is_err()
-    );
-    assert!(world.shard.due(world.at(), 10).is_err());
-}
-
-#[test]
-fn an_announcement_tells_the_feed_of_the_highest_stamp_that_it_gave() {
-    let world = World::peopled();
-    let ann = world.sign_in(ACME, "ann");
-    let seen = |world: &World| {
-        let made = world.create(&ann, json!({})).expect(201);
-        world.call(&ann, "DELETE", &path_of(&made), Value::Null).expect(204);
-        let deliveries = world.shard.deliveries(world.at()).unwrap();
-        let Some(Delivery::Announce(ids, announcement)) = deliveries.into_iter().next() else { panic!() };
-        (ids, announcement.seen)
-    };
-    let (ids, none) = seen(&world);
-    assert_eq!(none, None);
-    let stamp = world.at().plus(Millis(7));
-    world.shard.announced(&ids, Announced { announced_at: stamp.plus(Millis(900)), stamp }).unwrap();
-    let (ids, known) = seen(&world);
-    assert_eq!(known, Some(stamp));
-    world.shard.announced(&ids, Announced { announced_at: stamp, stamp: stamp.minus(Millis(1)) }).unwrap();
-    assert_eq!(seen(&world).1, Some(stamp), "an answer that came late lowers nothing");
 }
 
 #[test]

@@ -9,30 +9,14 @@ use keyward_control::{
     shard::outbox::Delivery,
     sql::Value as SqlValue,
 };
-use keyward_shared::{digest::Digest, feed::Subject, key::ParsedKey, record::Record};
+use keyward_shared::{digest::Digest, feed::Subject, record::Record};
 use serde_json::{Value, json};
-use shard_world::{ACME, OPERATOR, OTHER, World, bootstrap};
+use shard_world::{ACME, OPERATOR, OTHER, World, bootstrap, digest_of, settle};
 
 const PATH: &str = "/v1/maintenance/republish";
 
 fn republish(world: &World, query: &str) -> Value {
     world.operator("POST", &format!("{PATH}{query}"), Value::Null).expect(202)
-}
-
-/// Everything is put and told, until nothing is left.
-fn settle(world: &World) {
-    world.announce();
-    for _ in 0..3 {
-        for publication in world.shard.due(world.at(), 1000).unwrap() {
-            world.shard.published(world.at(), &publication, true).unwrap();
-        }
-        world.wait(91);
-    }
-    assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None);
-}
-
-fn digest_of(made: &Value) -> Digest {
-    ParsedKey::parse(made["key"].as_str().unwrap().as_bytes()).unwrap().digest()
 }
 
 #[test]
@@ -105,6 +89,18 @@ fn the_whole_shard_is_announced_and_the_answer_says_when() {
 }
 
 #[test]
+fn where_the_feed_was_restored_too_its_object_is_told() {
+    for (query, told) in [("", false), ("?feed=false", false), ("?feed=true", true)] {
+        let world = World::peopled();
+        settle(&world);
+        republish(&world, query);
+        let deliveries = world.shard.deliveries(world.at()).unwrap();
+        let [Delivery::Announce(_, announcement), ..] = deliveries.as_slice() else { panic!("{deliveries:?}") };
+        assert_eq!(announcement.restored, told, "{query}");
+    }
+}
+
+#[test]
 fn a_company_that_is_deleted_meanwhile_does_not_take_the_announcement_with_it() {
     let world = World::peopled();
     settle(&world);
@@ -157,6 +153,7 @@ fn only_the_operator_may_and_says_nothing_more() {
     world.operator("POST", &format!("{PATH}?company=nobody"), Value::Null).expect(404);
     world.operator("POST", PATH, json!({"company": ACME})).expect(400);
     world.operator("POST", &format!("{PATH}?shard=x"), Value::Null).expect(400);
+    world.operator("POST", &format!("{PATH}?feed=yes"), Value::Null).expect(400);
     assert_eq!(world.sql("SELECT 1 FROM outbox WHERE kind = 'shard'", &[]), Vec::<Vec<SqlValue>>::new());
 }
 

@@ -8,13 +8,9 @@ use keyward_control::{
     call::{ApiCall, Credential},
     shard::outbox::Delivery,
 };
-use keyward_shared::{digest::Digest, feed::Subject, ids::KeyId, key::ParsedKey, shard::Shard};
+use keyward_shared::{digest::Digest, feed::Subject, ids::KeyId, shard::Shard};
 use serde_json::{Value, json};
-use shard_world::{ACME, OTHER, Seen, World, bootstrap, company, key};
-
-fn path_of(made: &Value) -> String {
-    format!("/v1/keys/{}", made["id"].as_str().unwrap())
-}
+use shard_world::{ACME, OTHER, Seen, World, bootstrap, company, digest_of, key, path_of, settle};
 
 #[allow(clippy::needless_pass_by_value)] // reads better in tests
 fn rotate(world: &World, caller: &Credential, made: &Value, body: Value) -> Seen {
@@ -34,20 +30,6 @@ fn announced(world: &World) -> Vec<Subject> {
 /// What is put next: the digests.
 fn due(world: &World) -> Vec<Digest> {
     world.shard.due(world.at(), 1000).unwrap().into_iter().map(|publication| publication.digest).collect()
-}
-
-fn digest_of(made: &Value) -> Digest {
-    ParsedKey::parse(made["key"].as_str().unwrap().as_bytes()).unwrap().digest()
-}
-
-fn settle(world: &World) {
-    world.announce();
-    for _ in 0..3 {
-        for publication in world.shard.due(world.at(), 1000).unwrap() {
-            world.shard.published(world.at(), &publication, true).unwrap();
-        }
-        world.wait(91);
-    }
 }
 
 #[test]

@@ -87,6 +87,9 @@ impl<S: Sql> Feed<S> {
     pub fn announce(&self, now: Millis, announcement: &Announcement) -> Result<Announced, FeedError> {
         self.sql.transaction(|| {
             self.compare(now, announcement.seen)?;
+            if announcement.restored {
+                self.begin_anew(now)?;
+            }
             let stamp = self.stamp(now)?;
             for Change(subject, rev) in &announcement.changes {
                 self.sql.execute(
@@ -103,8 +106,8 @@ impl<S: Sql> Feed<S> {
     }
 
     /// The object's storage was restored from a backup: the feed may lack changes that were announced since, so it is
-    /// complete only from now on, by any clock, as one that starts empty. It is published at once. Called by
-    /// [`Feed::announce`] where that shows it; whoever knows earlier calls it earlier.
+    /// complete only from now on, by any clock, as one that starts empty. It is published at once. An announcement does
+    /// the same where it says so, or shows it.
     pub fn restored(&self, now: Millis) -> Result<(), FeedError> {
         self.sql.transaction(|| self.begin_anew(now))
     }

@@ -25,7 +25,7 @@ fn subject(name: &str) -> Subject {
 }
 
 fn told(changes: Vec<Change>) -> Announcement {
-    Announcement { changes, seen: None }
+    Announcement { changes, seen: None, restored: false }
 }
 
 fn after(ms: u64) -> Millis {
@@ -200,6 +200,16 @@ fn a_restored_feed_is_complete_only_from_then_on_and_is_published_at_once() {
     assert_eq!((document.since, document.rev_of(subject("a"))), (after(35_000), Some(1)), "what it knows it goes on telling");
     let announced = feed.announce(after(30_000), &told(vec![Change(subject("b"), 2)])).unwrap();
     assert_eq!(announced.announced_at, after(40_000));
+}
+
+#[test]
+fn an_announcement_can_say_that_the_feed_was_restored() {
+    let sql = NativeSql::in_memory().unwrap();
+    let feed = feed(&sql);
+    let announced = feed.announce(after(30_000), &Announcement { restored: true, ..told(vec![Change(subject("a"), 1)]) }).unwrap();
+    let document = feed.issue(after(30_000)).unwrap();
+    assert_eq!((document.since, document.rev_of(subject("a"))), (after(35_000), Some(1)));
+    assert_eq!(announced, Announced { announced_at: after(40_000), stamp: after(30_001) });
 }
 
 #[test]

@@ -286,7 +286,10 @@ fn where_no_policy_was_restored_the_default_one_replaces_what_the_edges_know() {
 fn an_announcement_tells_the_feed_of_the_highest_stamp_that_it_gave() {
     let registry = registry();
     let rev = put(&registry, NOW);
-    assert_eq!(registry.announcement(rev).unwrap(), Announcement { changes: vec![Change(Subject::policy(), rev)], seen: None });
+    assert_eq!(
+        registry.announcement(rev).unwrap(),
+        Announcement { changes: vec![Change(Subject::policy(), rev)], seen: None, restored: false }
+    );
     registry.announced(rev, Announced { announced_at: after(10_000), stamp: after(70) }).unwrap();
     registry.announced(rev, at(after(60))).unwrap();
     assert_eq!(registry.announcement(rev).unwrap().seen, Some(after(70)));

@@ -110,7 +110,7 @@ impl<S: Sql> Registry<S> {
     /// What the Feed object is told of the revision.
     pub fn announcement(&self, rev: u64) -> Result<Announcement, SqlError> {
         let seen = self.first("SELECT value FROM numbers WHERE name = 'seen'", &[])?.map(|row| Columns::of(row).time()).transpose()?;
-        Ok(Announcement { changes: vec![Change(Subject::policy(), rev)], seen })
+        Ok(Announcement { changes: vec![Change(Subject::policy(), rev)], seen, restored: false })
     }
 
     /// The Feed object has stamped the revision, and with it every earlier one.

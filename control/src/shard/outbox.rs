@@ -21,6 +21,9 @@ const BATCH: u64 = 500;
 /// The first and the longest time to wait after a failure.
 const BACKOFF: (u64, u64) = (500, 60_000);
 
+/// The subject of a [`Kind::Shard`] where the Feed object was restored too.
+pub const AND_FEED: &str = "feed";
+
 /// What an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -99,6 +102,7 @@ pub fn add_policy_restored(sql: &impl Sql, now: Millis, company: &CompanyId, rev
 pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, Failure> {
     let statement = "SELECT id, kind, company, subject, rev, body FROM outbox WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2";
     let (mut ids, mut changes, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let mut restored = false;
     for row in sql.execute(statement, &[now.into(), BATCH.into()])? {
         let mut c = Columns::of(row);
         let (id, kind, company, subject, rev, body) = (c.number()?, c.text()?, c.parsed()?, c.text()?, c.number()?, c.optional_text()?);
@@ -108,6 +112,7 @@ pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, F
             "note" => others.push(Delivery::Note(id, serde_json::from_str(&body)?)),
             "policy" => others.push(Delivery::RestorePolicy(id, serde_json::from_str(&body)?)),
             kind => {
+                restored |= kind == "shard" && subject == AND_FEED;
                 ids.push(id);
                 changes.push(Change(subject_of(shard, kind, &company, &subject)?, rev));
             }
@@ -115,7 +120,8 @@ pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, F
     }
     others.truncate(20);
     if !changes.is_empty() {
-        others.insert(0, Delivery::Announce(ids, Announcement { changes, seen: numbers::get(sql, numbers::SEEN)?.map(Millis) }));
+        let seen = numbers::get(sql, numbers::SEEN)?.map(Millis);
+        others.insert(0, Delivery::Announce(ids, Announcement { changes, seen, restored }));
     }
     Ok(others)
 }

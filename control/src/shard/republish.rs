@@ -35,9 +35,10 @@ pub(super) fn announced(sql: &impl Sql, rev: u64, at: Millis) -> Result<(), SqlE
 }
 
 impl<S: Sql> Turn<'_, S> {
-    /// `POST /v1/maintenance/republish`. In the operator's own company it concerns the policy too.
+    /// `POST /v1/maintenance/republish`. In the operator's own company it concerns the policy too; with `?feed=true` the
+    /// feed of the shard's group, whose object was restored, tells everyone to ask the objects.
     pub(super) fn republish(&mut self) -> Result<Handled, Failure> {
-        Query::read(&self.call.query, &[])?;
+        let feed = Query::read(&self.call.query, &["feed"])?.truth("feed")?;
         Fields::read(&self.call.body, &[])?;
         let timing = self.settings.common.timing;
         // Above every revision that was given before the restoration, also where this machine's clock is slower.
@@ -45,13 +46,13 @@ impl<S: Sql> Turn<'_, S> {
         for (name, value) in [(numbers::REPUBLISHED_REV, rev), (numbers::REPUBLISHED_AT, self.now.0), (numbers::REPUBLISHED_ANNOUNCED, 0)] {
             numbers::set(self.sql, name, value)?;
         }
-        outbox::add_change(self.sql, self.now, outbox::Kind::Shard, &self.company, "", rev)?;
+        outbox::add_change(self.sql, self.now, outbox::Kind::Shard, &self.company, if feed { outbox::AND_FEED } else { "" }, rev)?;
         // Times of puts that a faster clock has written would delay the next ones.
         self.sql.execute("UPDATE puts SET put_at = ?1 WHERE put_at > ?1", &[self.now.into()])?;
         for company in rows::companies(self.sql)? {
             publish::sweep(self.sql, &company.company, "", rev)?;
             companies::register(self.sql, self.now, self.shard, &company.company, rev, Some(companies::view(&company)))?;
-            let mut note = self.note(self.shard.as_str(), "done", Value::Null, json!({ "rev": rev }));
+            let mut note = self.note(self.shard.as_str(), "done", Value::Null, json!({ "rev": rev, "feed": feed }));
             note.actor = actor(self.caller, &company.company);
             note.company = company.company;
             super::audit::append(self.sql, self.now, &note)?;

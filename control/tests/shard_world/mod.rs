@@ -18,6 +18,7 @@ use keyward_shared::{
     ids::{CompanyId, OwnerId},
     key::ParsedKey,
     link::SignInLink,
+    messages::ResolveRequest,
     shard::Shard as ShardName,
     time::Millis,
 };
@@ -212,4 +213,37 @@ impl World {
             }
         }
     }
+}
+
+/// The digest of a key that was just made.
+pub fn digest_of(made: &Value) -> Digest {
+    ParsedKey::parse(made["key"].as_str().unwrap().as_bytes()).unwrap().digest()
+}
+
+/// Where it is found.
+pub fn path_of(made: &Value) -> String {
+    format!("/v1/keys/{}", made["id"].as_str().unwrap())
+}
+
+/// Puts everything that is due; the names with what was put.
+pub fn publish(world: &World) -> Vec<(String, Option<String>)> {
+    let due = world.shard.due(world.at(), 1000).unwrap();
+    for publication in &due {
+        world.shard.published(world.at(), publication, true).unwrap();
+    }
+    due.into_iter().map(|publication| (publication.name, publication.value)).collect()
+}
+
+/// Publishes until nothing is left.
+pub fn settle(world: &World) {
+    for _ in 0..3 {
+        publish(world);
+        world.wait(91);
+    }
+    world.announce();
+}
+
+/// What an edge asks.
+pub fn asked(digest: &Digest, stored: bool) -> ResolveRequest {
+    ResolveRequest { digest: *digest, stored }
 }

@@ -141,6 +141,7 @@ async fn only_the_operator_calls_the_operators_endpoints() {
         ("PUT", "/v1/policy", json!({"default": "forward", "rules": []})),
         ("POST", "/v1/keys", json!({"name": "For another", "owner": "jane"})),
         ("POST", "/v1/sign-in-links", json!({"owner": "boss"})),
+        ("POST", "/v1/maintenance/republish", Value::Null),
     ] {
         let answer = world.control(&manager.key, method, path, body).await;
         assert_eq!(answer.verdict(), (403, "forbidden".into()), "{method} {path}: {answer:?}");
@@ -160,6 +161,7 @@ async fn an_ordinary_key_may_only_name_read_and_revoke_itself() {
         ("GET", "/v1/keys".to_owned(), Value::Null),
         ("POST", "/v1/keys".to_owned(), json!({"name": "Child"})),
         ("POST", format!("/v1/keys/{}/revoke", other.id), json!({})),
+        ("POST", format!("/v1/keys/{}/rotate", key.id), json!({})),
         ("PATCH", format!("/v1/keys/{}", key.id), json!({"name": "Renamed"})),
         ("GET", "/v1/audit".to_owned(), Value::Null),
         ("GET", "/v1/owners".to_owned(), Value::Null),
