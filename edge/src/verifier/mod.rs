@@ -76,7 +76,8 @@ pub enum Verdict {
     Unavailable,
 }
 
-/// Which reads one request has already made: each is made at most once, so every request comes to an end.
+/// Which reads one request has already made: each is made at most once, the authority is asked at most twice, so every
+/// request comes to an end.
 #[derive(Clone, Debug, Default)]
 pub struct Attempt {
     made: Vec<Read>,
@@ -85,8 +86,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    fn needs(&self, read: Read) -> bool {
-        !self.made.contains(&read)
+    fn times(&self, read: Read) -> usize {
+        self.made.iter().filter(|made| **made == read).count()
     }
 }
 
@@ -133,7 +134,7 @@ impl Verifier {
         if !self.settings.tag_secrets.made(key.tag(), shard, &digest) {
             return Progress::Done(Verdict::Refused(Code::UnknownKey));
         }
-        self.first_of(&[Read::Record(shard, digest), Read::Resolve(shard, digest)], now, attempt)
+        self.first_of(&[Read::Record(shard, digest), Read::Resolve(shard, digest)], false, now, attempt)
             .map_or(Progress::Done(Verdict::Unavailable), Progress::Need)
     }
 
@@ -148,7 +149,7 @@ impl Verifier {
             Standing::KnownTrue(_) if self.feeds.is_fresh(group, now, &timing) => &[Read::Resolve(shard, digest)],
             Standing::KnownTrue(_) => &[Read::Feed(group), Read::FeedDirect(group), Read::Resolve(shard, digest)],
         };
-        if let Some(read) = self.first_of(helpful, now, attempt) {
+        if let Some(read) = self.first_of(helpful, standing == Standing::Contradicted, now, attempt) {
             return Progress::Need(read);
         }
         match standing {
@@ -157,9 +158,13 @@ impl Verifier {
         }
     }
 
-    /// The first of `reads` that this request has not made and whose object is not known to be unreachable.
-    fn first_of(&self, reads: &[Read], now: Millis, attempt: &Attempt) -> Option<Read> {
-        reads.iter().copied().find(|read| attempt.needs(*read) && !self.feeds.backs_off(*read, now))
+    /// The first of `reads` that this request has not made and whose object is not known to be unreachable. `changed`:
+    /// what the last of them, the authority, said is contradicted, because a change came right after it; so it is asked
+    /// once more.
+    fn first_of(&self, reads: &[Read], changed: bool, now: Millis, attempt: &Attempt) -> Option<Read> {
+        let most = |index| if changed && index + 1 == reads.len() { 2 } else { 1 };
+        let helps = |(index, read): &(usize, Read)| attempt.times(*read) < most(*index) && !self.feeds.backs_off(*read, now);
+        reads.iter().copied().enumerate().find(helps).map(|(_, read)| read)
     }
 
     /// Whether a record of `digest` is held, be it one that must not be used.
@@ -218,7 +223,7 @@ impl Verifier {
             Some(Standing::KnownTrue(_)) if self.feeds.is_fresh(0, now, &timing) => &[Read::PolicyDirect],
             Some(Standing::KnownTrue(_)) => &[Read::Feed(0), Read::FeedDirect(0), Read::PolicyDirect],
         };
-        if let Some(read) = self.first_of(helpful, now, attempt) {
+        if let Some(read) = self.first_of(helpful, standing == Some(Standing::Contradicted), now, attempt) {
             return Progress::Need(read);
         }
         Progress::Done(match standing {

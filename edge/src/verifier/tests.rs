@@ -181,6 +181,29 @@ fn a_contradicted_record_is_never_used_even_when_nobody_answers() {
 }
 
 #[test]
+fn a_change_that_comes_right_after_the_authoritys_answer_makes_the_request_ask_once_more_and_not_for_ever() {
+    let (now, (text, digest)) = (Millis(T + 1_000), key(1));
+    for (second, verdict) in [(150, "Active"), (101, "unavailable")] {
+        let (mut verifier, mut attempt, mut answers) = (verifier(), Attempt::default(), vec![101, second].into_iter());
+        let said = loop {
+            match verifier.verify(text.as_bytes(), now, &mut attempt) {
+                Progress::Need(read @ Read::Resolve(..)) => {
+                    let record = Record { rev: answers.next().expect("the authority is asked twice at most"), as_of: now, ..record() };
+                    verifier.provide(read, Lookup::Found(resolved(&record, &digest)), now, &mut attempt);
+                    let changed = feed(now.0, 0, &[Change(owner(), 150)]);
+                    verifier.provide(Read::Feed(0), Lookup::Found(changed), now, &mut Attempt::default());
+                }
+                Progress::Need(read) => verifier.provide(read, Lookup::Absent, now, &mut attempt),
+                Progress::Done(Verdict::Known(held)) => break format!("{:?}", held.record.state),
+                Progress::Done(Verdict::Unavailable) => break "unavailable".into(),
+                Progress::Done(Verdict::Refused(code)) => break code.as_str().into(),
+            }
+        };
+        assert_eq!((said.as_str(), answers.len()), (verdict, 0), "{second}");
+    }
+}
+
+#[test]
 fn a_change_older_than_the_record_does_not_contradict_it() {
     let now = T + 100_000;
     let world = World { record: stored(1, &record()), feed: found(feed(now, 0, &[Change(owner(), 100)])), ..World::default() };
