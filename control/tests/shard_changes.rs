@@ -209,6 +209,21 @@ fn keys_revoked_with_their_owner_are_announced_with_it() {
 }
 
 #[test]
+fn the_revoked_keys_of_an_owner_who_is_made_again_have_records_that_say_so() {
+    let world = World::peopled();
+    let made = world.create(&world.sign_in(ACME, "bob"), json!({})).expect(201);
+    world.operator("DELETE", &format!("/v1/owners/bob?company={ACME}"), Value::Null).expect(204);
+    settle(&world);
+    world.put_owner(ACME, "bob", &["orders.read"]).expect(201);
+    let put = publish(&world);
+    let record = open(&world, &digest_of(&made), put[0].1.as_ref().unwrap());
+    assert_eq!((record.state, record.owner_active), (KeyState::Revoked, true));
+    settle(&world);
+    world.put_owner(ACME, "carl", &["orders.read"]).expect(201);
+    assert!(publish(&world).is_empty(), "of somebody new there is nothing to put");
+}
+
+#[test]
 fn what_is_announced_is_at_or_above_the_records_revision_and_waits_after_a_failure() {
     let world = World::peopled();
     let ann = world.sign_in(ACME, "ann");

@@ -12,6 +12,7 @@ use super::{
     ceilings,
     cursor::Pages,
     failure::Failure,
+    publish,
     query::Query,
     rows::{self, OwnerRow},
     turn::{Turn, next_rev},
@@ -103,6 +104,9 @@ impl<S: Sql> Turn<'_, S> {
         )?;
         if old.is_some() {
             self.owner_changed(&id, rev)?;
+        } else if rows::has_keys(self.sql, &self.company, &id)? {
+            // Of an earlier owner of that id: they stay revoked, so no edge need hear of it; but their records name the owner.
+            publish::sweep(self.sql, &self.company, id.as_str(), rev)?;
         }
         let new = rows::owner(self.sql, &self.company, &id)?.ok_or_else(|| Failure::not_found("owner"))?;
         self.record(id.as_str(), old.as_ref().map_or(Value::Null, view), view(&new))?;

@@ -232,6 +232,12 @@ pub fn key_by_digest(sql: &impl Sql, digest: &Digest) -> Result<Option<KeyRow>, 
     sql.execute(&statement, &[digest.into()])?.pop().map(read_key).transpose()
 }
 
+/// Whether there are keys of an owner of that id, whatever became of them.
+pub fn has_keys(sql: &impl Sql, company: &CompanyId, owner: &OwnerId) -> Result<bool, SqlError> {
+    let statement = "SELECT 1 FROM keys WHERE company = ?1 AND owner = ?2 LIMIT 1";
+    Ok(!sql.execute(statement, &[company.into(), owner.into()])?.is_empty())
+}
+
 /// What an owner's permissions are worth in `company`: `keyward.operator` counts in the operator's only.
 pub fn worth(settings: &ControlSettings, company: &CompanyId, permissions: &PermissionSet) -> PermissionSet {
     if *company == settings.common.operator_company { permissions.clone() } else { permissions.without_operator() }
