@@ -7,6 +7,7 @@ mod command;
 mod dev;
 mod paths;
 mod rules;
+mod simulate;
 mod test;
 mod tools;
 
@@ -29,6 +30,8 @@ enum Task {
     Dev(dev::Arguments),
     /// Sets up and runs every test there is
     Test(test::Arguments),
+    /// The promise in simulated time, against every fault: many seeds, or more of them than the tests run
+    Simulate(simulate::Arguments),
     /// Format, lints, dependency rules
     Check,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Build => build::run(),
         Task::Dev(arguments) => dev::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Check => check::run(),
     };
     match outcome {

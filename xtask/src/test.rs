@@ -9,11 +9,14 @@ use clap::{Args, ValueEnum};
 use crate::{
     build,
     command::{cargo, each_line, in_root},
-    tools,
+    simulate, tools,
 };
 
 /// The crates with tests for browsers, and the features that those need.
 const BROWSER: [(&str, &[&str]); 3] = [("shared", &["--features", "mint"]), ("edge", &["--no-default-features"]), ("browser", &[])];
+
+/// What the simulator runs among the tests: more than a million steps. Each seed counts as a test.
+const SIMULATED: [&str; 6] = ["--seed", "1", "--seeds", "60", "--ops", "800"];
 
 /// The command line.
 #[derive(Args)]
@@ -28,6 +31,8 @@ pub(crate) struct Arguments {
 enum Step {
     /// Everything that runs in the test process, and documentation examples
     Native,
+    /// The promise in simulated time, against every fault
+    Simulator,
     /// The whole system in the real runtime
     EndToEnd,
     /// The crates that run in browsers
@@ -44,7 +49,7 @@ struct Tally {
 /// Runs the steps.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let steps = if arguments.steps.is_empty() { Step::value_variants() } else { &arguments.steps };
-    let needs_system = steps.iter().any(|step| *step != Step::Browser);
+    let needs_system = steps.iter().any(|step| matches!(step, Step::Native | Step::EndToEnd));
     let mut total = Tally::default();
     if needs_system {
         total.failed += run_part("set up: npm packages, Workers", set_up).failed;
@@ -82,6 +87,7 @@ fn set_up(_: &mut Tally) -> Result<()> {
 fn title(step: Step) -> &'static str {
     match step {
         Step::Native => "native tests",
+        Step::Simulator => "simulator",
         Step::EndToEnd => "end-to-end tests",
         Step::Browser => "browser tests",
     }
@@ -90,6 +96,7 @@ fn title(step: Step) -> &'static str {
 fn perform(step: Step, tally: &mut Tally) -> Result<()> {
     match step {
         Step::Native => count(cargo().args(["test", "--workspace", "--exclude", "keyward-e2e", "--no-fail-fast"]), tally),
+        Step::Simulator => count(simulate::simulator()?.args(SIMULATED), tally),
         Step::EndToEnd => {
             tools::chromedriver()?; // some of them open the administration page in a browser
             count(cargo().args(["test", "--package", "keyward-e2e", "--no-fail-fast"]), tally)
@@ -126,8 +133,11 @@ fn count(command: &mut Command, tally: &mut Tally) -> Result<()> {
 }
 
 impl Tally {
-    /// Reads a line such as `test result: ok. 3 passed; 0 failed; …`.
+    /// Reads a line such as `test result: ok. 3 passed; 0 failed; …`, or the simulator's `3 passed, 0 failed`.
     fn read(line: &str) -> Option<Self> {
+        if let Some((passed, failed)) = line.strip_suffix(" failed").and_then(|line| line.split_once(" passed, ")) {
+            return Some(Self { passed: passed.parse().ok()?, failed: failed.parse().ok()? });
+        }
         let (_, report) = line.split_once("test result: ")?;
         let (_, counts) = report.split_once(". ")?;
         let number = |word: &str| {
@@ -153,6 +163,7 @@ mod tests {
         assert_eq!(read("test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s"), Some((12, 0)));
         assert_eq!(read("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 filtered out"), Some((1, 2)));
         assert_eq!(read("    test result: ok. 3 passed; 0 failed; 0 ignored; 0 filtered out"), Some((3, 0)));
+        assert_eq!(read("60 passed, 1 failed"), Some((60, 1)));
         assert_eq!(read("running 3 tests"), None);
     }
 }

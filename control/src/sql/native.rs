@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use rusqlite::{Connection, types::ValueRef};
+use rusqlite::{Connection, backup::Backup, types::ValueRef};
 
 use super::{Row, Sql, SqlError, Value};
 
@@ -18,6 +18,15 @@ impl NativeSql {
     pub fn in_memory() -> Result<Self, SqlError> {
         let connection = Connection::open_in_memory().map_err(|e| SqlError(e.to_string()))?;
         Ok(Self { connection, inside: Cell::new(false) })
+    }
+
+    /// A database with the same contents, independent from now on: a backup, or what an instance still sees that was
+    /// displaced.
+    pub fn copy(&self) -> Result<Self, SqlError> {
+        let mut copy = Self::in_memory()?;
+        let failed = |e: rusqlite::Error| SqlError(e.to_string());
+        Backup::new(&self.connection, &mut copy.connection).and_then(|backup| backup.step(-1)).map_err(failed)?;
+        Ok(copy)
     }
 }
 
