@@ -322,7 +322,8 @@ fn fault(draw: &mut fastrand::Rng) -> Op {
         0..=19 => {
             let view = match draw.u8(..8) {
                 0 | 1 => View::Fresh,
-                2 | 3 => View::Lag(draw.u64(500..400_000)),
+                2 => View::Lag(draw.u64(500..400_000)),
+                3 => View::Lag(draw.u64(400_000..48 * 3_600_000)),
                 4 | 5 => View::Any,
                 6 => View::Failing,
                 _ => View::Empty,
