@@ -82,5 +82,5 @@ pub(crate) fn edges_agree(model: &Keyward, world: &World) -> bool {
     let answers =
         Answers { record: record(world.now - model.scope.timing.as_of_margin), feed: Some(feed), direct: feed, truth: record(later) };
     let expected = if model.scope.exists(row) { Verdict::Known(row) } else { Verdict::Unknown };
-    world.edges.iter().all(|edge| edge.answer(later, &answers, model.rules()) == expected)
+    world.edges.into_iter().all(|mut edge| edge.answer(later, &answers, model.rules()) == expected)
 }

@@ -203,7 +203,7 @@ impl Edge {
 
     /// The answer to a request at `now`, by the edge's clock, if nothing can be read. Whatever a request is answered within
     /// freshness is answered so too.
-    pub fn answer_in_outage(mut self, now: Time, rules: Rules) -> Verdict {
+    pub fn answer_in_outage(&mut self, now: Time, rules: Rules) -> Verdict {
         self.judge(rules);
         self.last_answer(now, rules)
     }
@@ -223,7 +223,7 @@ impl Edge {
     }
 
     /// The answer to a request at `now`, by the edge's clock, whose reads give `answers`. Each is made at most once.
-    pub fn answer(mut self, now: Time, answers: &Answers, rules: Rules) -> Verdict {
+    pub fn answer(&mut self, now: Time, answers: &Answers, rules: Rules) -> Verdict {
         let mut made: Vec<Read> = Vec::new();
         let mut confirmed_absent = false;
         loop {

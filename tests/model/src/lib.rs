@@ -7,8 +7,8 @@
 //!
 //! The model is written by hand, after the code: `shard` follows `control/src/shard/{turn,outbox,publish}.rs` and the order of
 //! effects in `control/src/worker/shard_object.rs`, `feed` follows `control/src/feed/mod.rs`, `edge` follows
-//! `edge/src/verifier/{mod,cache,feeds}.rs`. It proves the protocol, not the code: that the code does what is modelled is for the
-//! code's own tests.
+//! `edge/src/verifier/{mod,cache,feeds}.rs`. It proves the protocol, not the code. That the real verifier answers as the modelled edge
+//! is tried with drawn histories (`tests/same_as_the_edge.rs`); that the objects do what is modelled is for their own tests.
 //!
 //! # What happens
 //!
@@ -34,6 +34,8 @@
 //!   order and, in `Timing::ROOMY`, the one sum that availability needs: freshness above margin and three skews. The protocol
 //!   only adds these numbers to stamps and compares; none of its arguments needs them larger. Stamps "strictly above" move by
 //!   moments, so they need no tick, and the seven moments in between let a stamp come as close to a limit as can be.
+//! - **Clocks** are right or off by as much as they may be, in either direction, and stay so. One that is set is an instance that moves to
+//!   another clock, which is modelled.
 //! - **Sealing and issuing all the time.** Whoever else asks makes the shard seal records and the feed publish, so at each tick,
 //!   and after each announcement, there is a fresh one of each. Of those with the same content the edges are offered the
 //!   freshest that they believe: with an older one an edge can do nothing that it could not have done by reading when that one
@@ -41,8 +43,10 @@
 //! - **A number of reads.** An edge's knowledge is one record, one standing and one feed; what a longer row of reads leaves
 //!   behind, two reads leave too, and where something must be forgotten three or four. The worlds say how many they allow, for
 //!   both edges together.
-//! - **Reads at any moment.** The model does not ask whether a request would make a read, so it knows more histories than there are.
-//!   The order of reads in a request is modelled where an answer depends on it: in the properties about reachable objects.
+//! - **Reads at any moment, none of them held back.** An edge that got no answer leaves an object alone for up to a poll interval;
+//!   where that happens the time under `FRESHNESS` is longer by as much. The model does not ask whether a request would make a
+//!   read, so it knows more histories than there are. The order of reads in a request is modelled where an answer depends on it:
+//!   in the properties about reachable objects.
 //! - **When changes are made.** They are committed within the first ticks: what comes before only lets knowledge age, and the
 //!   edges can learn of old records later as well. Histories end some ticks after the bound.
 //! - **A put arrives, or never does, before the same change is put again** (90 s). Only convergence rests on this; it is the one
@@ -67,8 +71,9 @@
 //! # Why `stateright`, and one thing that it does not do
 //!
 //! It visits states breadth-first on all processors, keeps a fingerprint of each and rebuilds a counterexample; that two different
-//! states of n are taken for one has a probability of about n²/2⁶⁵, which is below 10⁻⁵ for ten million. Its `eventually` is documented to miss
-//! counterexamples where paths join or go round, so convergence is decided in `convergence` for each state by itself.
+//! states of n are taken for one has a probability of about n²/2⁶⁵, which is below 10⁻⁵ for ten million. Its `eventually` is
+//! documented to miss counterexamples where paths join or go round, so convergence is decided in `convergence` for each state by
+//! itself.
 
 mod convergence;
 pub mod edge;

@@ -4,7 +4,7 @@ use stateright::Property;
 
 use crate::{
     convergence::{Writer, edges_agree},
-    edge::{Answers, Document, Record, Standing, Verdict},
+    edge::{Answers, Document, Edge, Record, Standing, Verdict},
     scope::{Kind, Row, Scope, Time, UNIT},
     system::{Keyward, World},
 };
@@ -71,15 +71,19 @@ pub(crate) fn all(scope: &Scope) -> Vec<Property<Keyward>> {
 
 /// The answers of the edges now, if nothing can be read.
 fn verdicts(model: &Keyward, world: &World) -> impl Iterator<Item = Verdict> {
-    [0, 1].map(|edge| world.edges[edge].answer_in_outage(world.edge_now(edge), model.rules())).into_iter()
+    [0, 1]
+        .map(|number| {
+            let mut edge = world.edges[number];
+            edge.answer_in_outage(world.edge_now(number), model.rules())
+        })
+        .into_iter()
 }
 
 /// Whether an edge whose record stands so gives this answer.
 fn seen(model: &Keyward, world: &World, stands: impl Fn(&Standing) -> bool, answer: Verdict) -> bool {
-    (0..2).zip(verdicts(model, world)).any(|(number, verdict)| {
-        let mut edge = world.edges[number];
-        edge.judge(model.rules());
-        verdict == answer && edge.held.is_some_and(|held| stands(&held.standing))
+    (0..2).any(|number| {
+        let mut edge: Edge = world.edges[number];
+        edge.answer_in_outage(world.edge_now(number), model.rules()) == answer && edge.held.is_some_and(|held| stands(&held.standing))
     })
 }
 
@@ -95,7 +99,10 @@ fn passes_after<I: IntoIterator<Item = Verdict>>(model: &Keyward, world: &World,
 }
 
 fn passes_in_outage_after(model: &Keyward, world: &World, span: Time) -> bool {
-    passes_after(model, world, span, |edge, late| [world.edges[edge].answer_in_outage(world.edge_now(edge) + late, model.rules())])
+    passes_after(model, world, span, |number, late| {
+        let mut edge = world.edges[number];
+        [edge.answer_in_outage(world.edge_now(number) + late, model.rules())]
+    })
 }
 
 fn bound(model: &Keyward, world: &World) -> bool {
@@ -108,7 +115,7 @@ fn passes_late(model: &Keyward, world: &World) -> bool {
 
 /// Every answer that an edge may give, `late` moments from now, if the objects answer truly and the store gives anything that was
 /// ever put, or nothing.
-fn reached(model: &Keyward, world: &World, edge: usize, late: Time) -> Vec<Verdict> {
+fn reached(model: &Keyward, world: &World, number: usize, late: Time) -> Vec<Verdict> {
     let mut feed = world.feed;
     let direct = feed.issue(world.feed_now() + late);
     let truth = world.current_record(model).map(|record| Record { as_of: record.as_of + late, ..record });
@@ -116,7 +123,8 @@ fn reached(model: &Keyward, world: &World, edge: usize, late: Time) -> Vec<Verdi
     for record in world.stored_records().map(Some).chain([None]) {
         for feed in world.documents.iter().map(|documents| Some(documents.latest)).chain([None]) {
             let answers = Answers { record, feed, direct, truth };
-            verdicts.push(world.edges[edge].answer(world.edge_now(edge) + late, &answers, model.rules()));
+            let mut edge = world.edges[number];
+            verdicts.push(edge.answer(world.edge_now(number) + late, &answers, model.rules()));
         }
     }
     verdicts
@@ -133,7 +141,6 @@ fn answers(model: &Keyward, world: &World) -> bool {
 fn contradicted(model: &Keyward, world: &World) -> bool {
     (0..2).all(|number| {
         let mut edge = world.edges[number];
-        edge.judge(model.rules());
         let verdict = edge.answer_in_outage(world.edge_now(number), model.rules());
         !matches!(verdict, Verdict::Known(_)) || edge.held.is_some_and(|held| held.record.rev > edge.outdated)
     })

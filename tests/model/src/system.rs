@@ -96,7 +96,8 @@ pub enum Step {
     ReadRecord(usize, Row, Time),
     /// An edge reads that the store has no record.
     ReadAbsence(usize),
-    /// An edge reads a feed, from the store or from the Feed object; `true`: after a request about the key that judged it by the feed before.
+    /// An edge reads a feed, from the store or from the Feed object; `true`: after a request about the key, which judged its record by
+    /// the feed before.
     ReadFeed(usize, usize, Time, bool),
     /// An edge asks the Shard object.
     Resolve(usize),
