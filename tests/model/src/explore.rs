@@ -13,7 +13,7 @@ pub struct Exploration {
     pub states: usize,
     /// Steps between them that were tried.
     pub steps: usize,
-    /// The length of the longest of the shortest ways to a state.
+    /// How many states the longest history had that was followed to a new state. With several threads it varies a little.
     pub depth: usize,
     /// The properties that do not hold, each with a history that shows it, in words.
     pub broken: Vec<(&'static str, Vec<String>)>,
