@@ -4,7 +4,10 @@
 
 mod shard_world;
 
-use keyward_control::{call::Announced, shard::outbox::Delivery};
+use keyward_control::{
+    call::{Announced, Authenticate, Credential},
+    shard::outbox::Delivery,
+};
 use keyward_shared::{digest::Digest, messages::ResolveAnswer, record, time::Millis};
 use serde_json::{Value, json};
 use shard_world::{ACME, World, asked, digest_of, path_of, publish, settle};
@@ -58,6 +61,8 @@ fn an_instance_whose_writes_are_refused_says_nothing_about_a_key() {
         world.shard.resolve(world.at(), &asked(&digest, false)).is_err()
             && world.shard.resolve(world.at(), &asked(&Digest::of(b"none"), false)).is_err()
     );
+    let whose = Authenticate { credential: Credential::Key(digest), address: None, request_id: "r".into() };
+    assert!(world.shard.authenticate(world.at(), &whose).is_err(), "nor does it vouch for anybody");
     assert!(world.shard.due(world.at(), 10).is_err());
 }
 

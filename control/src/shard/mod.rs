@@ -87,9 +87,13 @@ impl<S: Sql> Shard<S> {
         Ok(())
     }
 
-    /// Who a credential stands for.
+    /// Who a credential stands for. Another object will act on what is said here: so it is said by the object, and not by
+    /// an instance that was displaced and knows nothing of the revocation that another has committed.
     pub fn authenticate(&self, now: Millis, request: &Authenticate) -> Result<Caller, Failure> {
-        authenticate::authenticate(&self.sql, &self.settings, self.name, now, &request.credential, request.address)
+        self.sql.transaction(|| {
+            publish::note_reading(&self.sql, now)?;
+            authenticate::authenticate(&self.sql, &self.settings, self.name, now, &request.credential, request.address)
+        })
     }
 
     /// Answers one API call. A change is whole or not at all; a refused one is recorded.

@@ -93,7 +93,7 @@ pub fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing) -> Result<(),
 /// Whoever stamps what it reads as true now also writes, in the same turn. Another instance may have taken over the
 /// object: then the storage refuses this one's writes, while it may still let it read rows as they were. So a displaced
 /// instance fails here instead of stamping an old row as fresh. A write that changes nothing is none, so it always changes.
-fn note_reading(sql: &impl Sql, now: Millis) -> Result<(), SqlError> {
+pub(super) fn note_reading(sql: &impl Sql, now: Millis) -> Result<(), SqlError> {
     numbers::advance(sql, numbers::READ_AT, now.0)
 }
 
