@@ -52,6 +52,8 @@ pub struct ControlSettings {
     pub client_address: ClientAddress,
     /// `PROXY_SECRETS`.
     pub proxy_secrets: ProxySecrets,
+    /// `PUSH_WAITERS`; see [`push_waiters`].
+    pub push_waiters: usize,
 }
 
 impl ControlSettings {
@@ -83,7 +85,16 @@ impl ControlSettings {
             public_control_url: url(variables, "PUBLIC_CONTROL_URL")?,
             client_address,
             proxy_secrets: ProxySecrets(proxies.iter().map(|secret| Digest::of(secret.as_bytes())).collect()),
+            push_waiters: push_waiters(variables)?,
         })
+    }
+}
+
+/// `PUSH_WAITERS`: how many hanging requests of edges one Feed object holds, 2,000 as shipped; 0: it does not push.
+pub fn push_waiters(variables: &impl Variables) -> Result<usize, SettingsError> {
+    match variables.or("PUSH_WAITERS", "2000").trim().parse() {
+        Ok(waiters @ 0..=10_000) => Ok(waiters),
+        _ => Err(SettingsError::new("PUSH_WAITERS", "must be a whole number from 0 to 10000")),
     }
 }
 
@@ -118,6 +129,7 @@ mod tests {
     fn the_shipped_settings_have_no_bootstrap_key() {
         let settings = read(&[("PUBLIC_CONTROL_URL", "http://127.0.0.1:8788/"), ("PROXY_SECRETS", "sixteen-characters")]).unwrap();
         assert_eq!(settings.bootstrap_digest, None);
+        assert_eq!(settings.push_waiters, 2_000);
         assert_eq!(settings.public_control_url.as_deref(), Some("http://127.0.0.1:8788"));
         assert!(settings.proxy_secrets.contains("sixteen-characters") && !settings.proxy_secrets.contains(""));
     }
@@ -133,6 +145,8 @@ mod tests {
             ("PUBLIC_EDGE_URL", "ftp://x"),
             ("PUBLIC_CONTROL_URL", "https://"),
             ("FEED_GROUPS", "0"),
+            ("PUSH_WAITERS", "10001"),
+            ("PUSH_WAITERS", "-1"),
         ] {
             assert_eq!(read(&[(name, value)]).unwrap_err().name, name);
         }

@@ -6,6 +6,7 @@
 import * as bindings from "./edge.js";
 import module from "./edge_bg.wasm";
 import { clientAddress, forward } from "./gateway.mjs";
+import { Push } from "./push.mjs";
 import { Instance, logFailure } from "./recover.mjs";
 
 // The answers of `decide`: three bits, a flag, and the number of the identity. Pinned in edge/src/worker/mod.rs.
@@ -24,11 +25,13 @@ const OWN = "/.keyward/";
 const FORWARD_AUTH = "/.keyward/forward-auth/";
 
 const instance = new Instance(bindings, module);
+const push = new Push(instance, bindings);
 const encoder = new TextEncoder();
 const identities = new Map();
 let generation = 0;
 let config = {};
 let buffer;
+let askedAt = 0;
 
 export default {
   fetch(request, env, context) {
@@ -59,6 +62,7 @@ function prepare(env) {
     buffer = undefined;
     config = JSON.parse(bindings.configure(env));
     if (config.error !== undefined) console.error(JSON.stringify({ level: "error", event: "misconfigured", detail: config.error }));
+    push.restart(config);
   }
   if (buffer === undefined || buffer.byteLength === 0) {
     buffer = new Uint8Array(bindings.linear_memory().buffer, bindings.buffer(), bindings.buffer_len());
@@ -76,7 +80,8 @@ function ask(method, path, headers, address) {
   let text = method + "\n" + path + "\n" + (headers.get("x-api-key") ?? "") + "\n" + (headers.get("authorization") ?? "");
   if (address !== undefined) text += "\n" + address;
   const { read, written } = encoder.encodeInto(text, buffer);
-  return read < text.length ? SLOW : bindings.decide(written, address !== undefined, Date.now());
+  askedAt = Date.now();
+  return read < text.length ? SLOW : bindings.decide(written, address !== undefined, askedAt);
 }
 
 /** Owner, company and key id of an identity number; asked for once. */
@@ -100,6 +105,7 @@ function warmGateway(request, env, context, target, path, requestId) {
   const kind = answer & KIND;
   if (kind === SLOW || kind === NEED_ADDRESS) return undefined;
   if (answer & BACKGROUND) context.waitUntil(background(env));
+  if (askedAt >= push.due) push.arm(env, context);
   const identity = kind === PASS ? identityOf(answer) : undefined;
   return forward({ request, target, env, config, identity, bearer: kind === BEARER, requestId, isProxy: bindings.is_proxy });
 }
@@ -116,6 +122,7 @@ function warmForwardAuth(request, env, context, path, requestId) {
   const answer = ask(method, end < 0 ? uri : uri.slice(0, end), headers);
   if ((answer & KIND) !== PASS) return undefined;
   if (answer & BACKGROUND) context.waitUntil(background(env));
+  if (askedAt >= push.due) push.arm(env, context);
   const answered = { "cache-control": "no-store", "x-request-id": requestId };
   const secret = headers.get("x-keyward-proxy");
   if (secret !== null && bindings.is_proxy(secret)) {
@@ -129,8 +136,9 @@ function warmForwardAuth(request, env, context, path, requestId) {
 async function slow(request, env, context, target, path, requestId) {
   try {
     const address = clientAddress(request, config, bindings.is_proxy);
-    const result = await instance.call(() => bindings.respond(request, env, requestId, path, address));
+    const result = await instance.call(() => bindings.respond(request, env, requestId, path, address, push.works()));
     context.waitUntil(background(env));
+    push.arm(env, context);
     if (typeof result !== "string") return result;
     const [kind, , ...identity] = result.split("\n");
     const passed = kind === "pass" ? identity : undefined;

@@ -37,6 +37,8 @@ pub struct EdgeSettings {
     pub forward_auth: Option<ForwardAuth>,
     /// `PROXY_SECRETS`.
     pub proxy_secrets: ProxySecrets,
+    /// `PUSH`: whether a request to each Feed object in use is kept open, so that changes arrive at once; on as shipped.
+    pub push: bool,
 }
 
 /// The secrets that proxies introduce themselves with. `Debug` prints none.
@@ -82,12 +84,17 @@ impl EdgeSettings {
             "forwarded" => Some(ForwardAuth::Forwarded),
             _ => return Err(SettingsError::new("FORWARD_AUTH", "must be empty, original or forwarded")),
         };
+        let push = match variables.or("PUSH", "on").trim() {
+            "on" => true,
+            "off" => false,
+            _ => return Err(SettingsError::new("PUSH", "must be on or off")),
+        };
         let secrets: Vec<_> = variables.or("PROXY_SECRETS", "").split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
         if secrets.iter().any(|secret| secret.len() < 16) {
             return Err(SettingsError::new("PROXY_SECRETS", "must be at least 16 characters each"));
         }
         let common = CommonSettings::read(variables)?;
-        Ok(Self { common, origin_url, origin_timeout_s, client_address, forward_auth, proxy_secrets: ProxySecrets(secrets) })
+        Ok(Self { common, origin_url, origin_timeout_s, client_address, forward_auth, proxy_secrets: ProxySecrets(secrets), push })
     }
 }
 
@@ -114,6 +121,13 @@ mod tests {
     }
 
     #[test]
+    fn push_is_on_unless_it_is_switched_off() {
+        for (value, push) in [("", true), ("on", true), (" off ", false)] {
+            assert_eq!(read(&[("PUSH", value)]).unwrap().push, push, "{value}");
+        }
+    }
+
+    #[test]
     fn a_bad_setting_is_named() {
         for (name, value) in [
             ("ORIGIN_URL", ""),
@@ -124,6 +138,8 @@ mod tests {
             ("CLIENT_ADDRESS", "anyone"),
             ("FORWARD_AUTH", "yes"),
             ("PROXY_SECRETS", "short"),
+            ("PUSH", "yes"),
+            ("PUSH", "OFF"),
             ("TAG_SECRETS", ""),
         ] {
             assert_eq!(read(&[(name, value)]).unwrap_err().name, name, "{value}");

@@ -212,6 +212,11 @@ impl System {
         &self.kv
     }
 
+    /// How the processes reach each other; with it a test can speak to an object as an edge does.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
     /// The Workers' variables.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -16,6 +16,13 @@ pub const RESOLVE: &str = "/edge/resolve";
 pub const USAGE: &str = "/edge/usage";
 /// To a Feed object, `GET`: the sealed feed as of now.
 pub const FEED: &str = "/edge/feed";
+/// To a Feed object, `GET` with `?group=<number>&known=<stamp of the feed that the edge has, in milliseconds; 0: none>`: a request that hangs
+/// until something changes. Answered by 200 and the sealed feed as of now as soon as there is a change since `known`, or where that is 0;
+/// by 204 when nothing changed for [`PUSH_HOLD`]; by 429 where too many are waiting already. 404, as for every path that an object does
+/// not know, means that it does not push.
+pub const PUSH: &str = "/edge/push";
+/// For how long a Feed object holds a request to [`PUSH`]: the platform ends what an edge's request leaves behind after 30 s.
+pub const PUSH_HOLD: Millis = Millis::from_secs(25);
 /// To the Registry object, `GET`: the sealed policy as of now.
 pub const POLICY: &str = "/edge/policy";
 /// The name of the one Registry object.
@@ -100,6 +107,12 @@ pub struct KeyUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_paths_are_the_golden_ones() {
+        assert_eq!([RESOLVE, USAGE, FEED, PUSH, POLICY], ["/edge/resolve", "/edge/usage", "/edge/feed", "/edge/push", "/edge/policy"]);
+        assert_eq!(PUSH_HOLD, Millis(25_000));
+    }
 
     #[test]
     fn the_messages_have_their_golden_form() {

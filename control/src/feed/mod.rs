@@ -5,6 +5,7 @@
 mod schema;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
+pub mod waiters;
 
 use keyward_shared::{
     feed::{Change, Feed as Document, KEPT, MAX_CHANGES},
@@ -149,6 +150,19 @@ impl<S: Sql> Feed<S> {
     pub fn asked(&self, now: Millis) -> Result<(), FeedError> {
         self.sql.execute("UPDATE feed SET asked_at = max(asked_at, ?1)", &[now.into()])?;
         Ok(())
+    }
+
+    /// Notes that an edge waits for the next change: like [`Self::asked`], but so many come and go that most are not
+    /// written down.
+    pub fn awaited(&self, now: Millis) -> Result<(), FeedError> {
+        let noted_for = Millis(self.timing.asked_window.0 / 10);
+        if self.state()?.asked_at.plus(noted_for) > now { Ok(()) } else { self.asked(now) }
+    }
+
+    /// Whether an edge whose feed was issued at `known` (0: it has none) is to be answered at once: there was a change
+    /// that its feed does not list.
+    pub fn is_news_to(&self, known: Millis) -> Result<bool, FeedError> {
+        Ok(known == Millis(0) || known < self.state()?.last_change)
     }
 
     /// When the feed must be published next; `None` as long as nothing changes and nobody asks.

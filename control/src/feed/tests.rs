@@ -129,6 +129,40 @@ fn while_somebody_asks_it_is_published_every_heartbeat() {
 }
 
 #[test]
+fn an_edge_is_told_at_once_exactly_what_its_feed_does_not_list() {
+    let sql = NativeSql::in_memory().unwrap();
+    let feed = feed(&sql);
+    assert_eq!(feed.is_news_to(Millis(0)), Ok(true), "whoever has no feed gets one");
+    let before = feed.issue(NOW).unwrap().issued_at;
+    assert_eq!(feed.is_news_to(before), Ok(false));
+    // The clock stands still: only the stamps tell before from after.
+    let announced_at = feed.announce(NOW, &told(vec![Change(subject("a"), 1)])).unwrap().stamp;
+    assert_eq!((feed.is_news_to(before), feed.is_news_to(announced_at.minus(Millis(1)))), (Ok(true), Ok(true)));
+    let listing = feed.issue(NOW).unwrap();
+    assert_eq!((feed.is_news_to(listing.issued_at), listing.changes.len()), (Ok(false), 1));
+    feed.announce(NOW, &told(vec![Change(subject("b"), 2)])).unwrap();
+    assert_eq!(feed.is_news_to(listing.issued_at), Ok(true));
+    // Publishing for the store tells nobody who waits.
+    feed.begin_publication(after(2_000)).unwrap().unwrap();
+    assert_eq!(feed.is_news_to(listing.issued_at), Ok(true));
+}
+
+#[test]
+fn edges_that_wait_keep_the_feed_published_without_being_written_down_each_time() {
+    let sql = NativeSql::in_memory().unwrap();
+    let feed = feed(&sql);
+    let asked_at = || sql.execute("SELECT asked_at FROM feed", &[]).unwrap()[0][0].number();
+    let mut noted = Vec::new();
+    for second in 0..130 {
+        feed.awaited(after(second * 1_000)).unwrap();
+        noted.push(asked_at() - NOW.0);
+    }
+    noted.dedup();
+    assert_eq!(noted, [0, 60_000, 120_000]);
+    assert!(feed.due(after(719_000)).unwrap().is_some());
+}
+
+#[test]
 fn a_failed_publication_is_tried_again_after_a_growing_pause() {
     let sql = NativeSql::in_memory().unwrap();
     let feed = feed(&sql);

@@ -2,6 +2,7 @@
 
 mod feed_object;
 mod front;
+mod hanging;
 mod object;
 mod registry_object;
 mod shard_object;

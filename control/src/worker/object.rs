@@ -10,7 +10,7 @@ use core::{
 use js_sys::{Date, Reflect};
 use keyward_shared::{
     problem::{self, Code, Problem},
-    settings::CommonSettings,
+    settings::{CommonSettings, Variables},
     time::Millis,
 };
 use serde::Serialize;
@@ -29,8 +29,12 @@ pub(super) fn now() -> Millis {
 
 /// The settings; a bad one is logged by its name and becomes 503.
 pub(super) fn settings(env: &Env) -> Result<CommonSettings> {
-    let variable = |name: &str| Reflect::get(env, &name.into()).ok()?.as_string();
-    CommonSettings::read(&variable).map_err(|e| Error::RustError(e.to_string()))
+    CommonSettings::read(&variables(env)).map_err(|e| Error::RustError(e.to_string()))
+}
+
+/// The Worker's variables.
+pub(super) fn variables(env: &Env) -> impl Variables {
+    |name: &str| Reflect::get(env, &name.into()).ok()?.as_string()
 }
 
 /// What was asked for: path and query of a request.

@@ -1,4 +1,4 @@
-//! The latest feed of each group, when to read it again, and which reads are not worth repeating for a
+//! The latest feed of each group, which groups are in use, when to read their feeds again, and which reads are not worth repeating for a
 //! moment because their object did not answer.
 
 use keyward_shared::{feed::Feed, secret::SecretList, time::Millis, timing::Timing};
@@ -15,9 +15,17 @@ pub(super) struct Latest {
     pub(super) generation: u32,
 }
 
+/// What is known of one group of shards.
+#[derive(Debug, Default)]
+struct Group {
+    /// Whether anything of this group was read.
+    used: bool,
+    latest: Option<Latest>,
+}
+
 #[derive(Debug)]
 pub(super) struct Feeds {
-    groups: Vec<Option<Latest>>,
+    groups: Vec<Group>,
     /// Numbers the feeds of all groups; 0 is none.
     generation: u32,
     next_poll: Millis,
@@ -39,11 +47,11 @@ const MAX_SILENT: usize = 256;
 
 impl Feeds {
     pub(super) fn new(groups: u16) -> Self {
-        Self { groups: (0..groups.max(1)).map(|_| None).collect(), generation: 0, next_poll: Millis(0), silent: Vec::new() }
+        Self { groups: (0..groups.max(1)).map(|_| Group::default()).collect(), generation: 0, next_poll: Millis(0), silent: Vec::new() }
     }
 
     pub(super) fn latest(&self, group: u16) -> Option<&Latest> {
-        self.groups.get(usize::from(group))?.as_ref()
+        self.groups.get(usize::from(group))?.latest.as_ref()
     }
 
     /// How `held` stands against the latest feed of its group. Judged once per feed; a contradiction stays
@@ -74,7 +82,8 @@ impl Feeds {
         if feed.issued_at > now.plus(timing.skew) {
             return false;
         }
-        let Some(slot) = self.groups.get_mut(usize::from(group)) else { return false };
+        let Some(Group { used, latest: slot }) = self.groups.get_mut(usize::from(group)) else { return false };
+        *used = true;
         if slot.as_ref().is_none_or(|latest| latest.feed.issued_at < feed.issued_at) {
             self.generation = self.generation.wrapping_add(1).max(1);
             *slot = Some(Latest { feed, generation: self.generation });
@@ -82,12 +91,25 @@ impl Feeds {
         true
     }
 
+    /// Notes that something of this group was read.
+    pub(super) fn mark_used(&mut self, group: u16) {
+        if let Some(group) = self.groups.get_mut(usize::from(group)) {
+            group.used = true;
+        }
+    }
+
+    /// The stamp of the latest feed of a group in use, 0 before the first; `None` where the group is not in use.
+    pub(super) fn stamp(&self, group: u16) -> Option<Millis> {
+        let group = self.groups.get(usize::from(group)).filter(|group| group.used)?;
+        Some(group.latest.as_ref().map_or(Millis(0), |latest| latest.feed.issued_at))
+    }
+
     pub(super) fn age(&self, group: u16, now: Millis) -> Option<Millis> {
         self.latest(group).map(|latest| now.minus(latest.feed.issued_at))
     }
 
     pub(super) fn oldest_age(&self, now: Millis) -> Option<Millis> {
-        self.groups.iter().flatten().map(|latest| now.minus(latest.feed.issued_at)).max()
+        self.groups.iter().filter_map(|group| group.latest.as_ref()).map(|latest| now.minus(latest.feed.issued_at)).max()
     }
 
     pub(super) fn is_fresh(&self, group: u16, now: Millis, timing: &Timing) -> bool {
@@ -100,7 +122,7 @@ impl Feeds {
             return Vec::new();
         }
         self.next_poll = now.plus(timing.poll);
-        let used = |(group, latest): (usize, &Option<Latest>)| latest.as_ref().and_then(|_| u16::try_from(group).ok());
+        let used = |(number, group): (usize, &Group)| group.latest.as_ref().and_then(|_| u16::try_from(number).ok());
         self.groups.iter().enumerate().filter_map(used).collect()
     }
 

@@ -204,6 +204,7 @@ impl Verifier {
     fn take_record(&mut self, shard: Shard, digest: Digest, text: &str, now: Millis) -> bool {
         match Record::open(&self.settings.record_secrets, shard, &digest, text) {
             Ok(record) if record.as_of <= now.plus(self.settings.timing.skew) => {
+                self.feeds.mark_used(shard.feed_group(self.settings.feed_groups));
                 self.records.insert(digest, record);
                 true
             }
@@ -249,6 +250,11 @@ impl Verifier {
     pub fn feed_wants_waking(&self, group: u16, now: Millis) -> bool {
         let half = Millis(self.settings.timing.freshness.0 / 2);
         self.feeds.age(group, now).is_none_or(|age| age > half)
+    }
+
+    /// The stamp of the latest feed of a group of which something was read, 0 before the first; `None` for the other groups.
+    pub fn feed_stamp(&self, group: u16) -> Option<Millis> {
+        self.feeds.stamp(group)
     }
 
     /// How old the oldest feed in use is; `None` where none was read yet.

@@ -1,11 +1,12 @@
-//! What goes on beside the requests, carried by `waitUntil`: polling the feed and reporting usage. Nothing
-//! here is the only carrier of something that must not be lost.
+//! What goes on beside the requests, carried by `waitUntil`: polling the feed, taking in what push brings, and
+//! reporting usage. Nothing here is the only carrier of something that must not be lost. Who keeps the pushing
+//! request open is `js/push.mjs`.
 
 use keyward_shared::time::Millis;
 use wasm_bindgen::prelude::*;
 
 use super::{State, io, now, with_state};
-use crate::verifier::{Attempt, Read};
+use crate::verifier::{Attempt, Lookup, Read};
 
 /// The longest that a task waits for the next report to be due: the platform ends it after 30 s.
 const LONGEST_WAIT: Millis = Millis(25_000);
@@ -30,6 +31,20 @@ async fn poll(env: &JsValue) {
             provide(env, Read::FeedDirect(group)).await;
         }
     }
+}
+
+/// The stamp of the feed that the isolate has of `group`, in milliseconds: 0 where there is none yet, -1 where
+/// the group is not in use.
+#[wasm_bindgen]
+pub fn feed_stamp(group: u16) -> f64 {
+    #[allow(clippy::cast_precision_loss)] // far below 2^53
+    with_state(|state| state.verifier.feed_stamp(group)).flatten().map_or(-1.0, |stamp| stamp.0 as f64)
+}
+
+/// Takes in the feed that the Feed object of `group` pushed. It is checked like one that was asked for.
+#[wasm_bindgen]
+pub fn pushed(group: u16, feed: String) {
+    with_state(|state| state.verifier.provide(Read::FeedDirect(group), Lookup::Found(feed), now(), &mut Attempt::default()));
 }
 
 async fn provide(env: &JsValue, read: Read) {

@@ -13,6 +13,7 @@ use std::{cell::RefCell, rc::Rc};
 use js_sys::{Date, Reflect};
 use keyward_shared::{
     json::{self, Object},
+    messages,
     time::Millis,
 };
 use wasm_bindgen::prelude::*;
@@ -74,6 +75,9 @@ pub fn configure(env: &JsValue) -> String {
                 .number("origin_timeout_ms", u64::from(settings.origin_timeout_s) * 1000)
                 .text("client_address", client_address)
                 .text("forward_auth", forward_auth)
+                .text("push", if settings.push { messages::PUSH } else { "" })
+                .number("poll_ms", settings.common.timing.poll.0)
+                .number("feed_groups", settings.common.feed_groups.into())
                 .end();
             let verifier = Verifier::new(settings.common.clone());
             STATE.set(Some(State { settings, verifier, usage: Usage::default(), report_expected_until: Millis(0) }));

@@ -24,7 +24,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Answers a request. Gives a `Response`, or, where the entry is to forward it, a text: `anonymous`,
 /// `bearer`, or `pass` and the identity, one item per line. `path` is the path as it was sent, `address` the
-/// client's, where it is known.
+/// client's, where it is known; `push` says whether push works, for health.
 #[wasm_bindgen]
 pub async fn respond(
     request: Request,
@@ -32,9 +32,10 @@ pub async fn respond(
     request_id: String,
     path: String,
     address: Option<String>,
+    push: bool,
 ) -> Result<JsValue, JsValue> {
     let answer = match path.strip_prefix("/.keyward/") {
-        Some("health") => health(&env, &request).await,
+        Some("health") => health(&env, &request, push).await,
         Some("introspect") => introspection(&env, &request, &request_id).await,
         Some(other) => match other.strip_prefix("forward-auth/").and_then(forward_auth::family) {
             Some(family) => proxy_question(&env, &request, family, &request_id).await,
@@ -200,7 +201,7 @@ async fn text(request: &Request) -> Option<String> {
     JsFuture::from(request.text().ok()?).await.ok()?.as_string()
 }
 
-async fn health(env: &JsValue, request: &Request) -> Answer {
+async fn health(env: &JsValue, request: &Request, push: bool) -> Answer {
     if !matches!(request.method().as_str(), "GET" | "HEAD") {
         return Answer { status: 405, headers: vec![("Allow", "GET, HEAD".into())], body: String::new() };
     }
@@ -213,6 +214,6 @@ async fn health(env: &JsValue, request: &Request) -> Answer {
         }
     }
     let age = with_state(|state| state.verifier.feed_age(now())).flatten();
-    let (status, body) = health::report(age, false, &timing);
+    let (status, body) = health::report(age, push, &timing);
     Answer::json(status, body)
 }

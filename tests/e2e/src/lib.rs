@@ -1,7 +1,7 @@
 //! The harness of the end-to-end tests: the whole of Keyward started in the real runtime, and what one needs to use it from outside.
 //!
 //! [`world`] starts a system with a short bound and speaks to it as operator, company or program; [`http`] is what comes back; [`raw`]
-//! sends what no HTTP library would; [`waiting`] polls until something becomes true; [`browser`] drives a real browser.
+//! sends what no HTTP library would; [`push`] makes traffic and hangs at the Feed object as an edge does; [`waiting`] polls until something becomes true; [`browser`] drives a real browser.
 //!
 //! The tests are in `tests/`, one file per theme. Nothing here reaches into Keyward: what cannot be seen through HTTP, in the store or on
 //! disk is not tested here.
@@ -11,6 +11,7 @@
 pub mod browser;
 pub mod build;
 pub mod http;
+pub mod push;
 pub mod raw;
 pub mod waiting;
 pub mod world;

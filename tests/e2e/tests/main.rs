@@ -7,6 +7,7 @@ mod control;
 mod life;
 mod outage;
 mod page;
+mod push;
 mod refusals;
 mod restore;
 mod rights;
