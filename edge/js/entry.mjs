@@ -25,7 +25,7 @@ const OWN = "/.keyward/";
 const FORWARD_AUTH = "/.keyward/forward-auth/";
 
 const instance = new Instance(bindings, module);
-const push = new Push(instance, bindings);
+const push = new Push(instance, bindings, logFailure);
 const encoder = new TextEncoder();
 const identities = new Map();
 let generation = 0;

@@ -40,6 +40,13 @@ mod tests {
     }
 
     #[test]
+    fn push_is_told_as_it_is() {
+        for push in [true, false] {
+            assert!(report(None, push, &Timing::default()).1.contains(&format!(r#""push":{push},"#)));
+        }
+    }
+
+    #[test]
     fn times_have_the_decimals_that_they_need() {
         for (ms, text) in [(2_000, "2"), (500, "0.5"), (1_125, "1.125"), (5_005, "5.005"), (60_010, "60.01")] {
             assert_eq!(seconds(Millis(ms)), text);

@@ -20,8 +20,11 @@ use tokio::{
 
 /// How long a start may take; a cold disk is slow.
 const START_LIMIT: Duration = Duration::from_mins(1);
-/// How long a process may take to end by itself.
-const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// How long a process may take to end by itself. Requests are done long before, but for those that hang until something changes: while
+/// there is one, the control process does not end, and nothing is lost with it.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+/// How long a process may take to be gone once it is killed.
+const KILL_LIMIT: Duration = Duration::from_secs(3);
 /// A log longer than this is begun anew at the next start.
 const LOG_LIMIT: u64 = 8 * 1024 * 1024;
 
@@ -188,7 +191,7 @@ pub async fn end_leftover(pid_file: &Path) -> bool {
     let found = alive();
     if found {
         let _ = kill_process(pid, Signal::KILL);
-        let deadline = Instant::now() + STOP_LIMIT;
+        let deadline = Instant::now() + KILL_LIMIT;
         while alive() && Instant::now() < deadline {
             sleep(Duration::from_millis(10)).await;
         }

@@ -153,10 +153,14 @@ impl<S: Sql> Feed<S> {
     }
 
     /// Notes that an edge waits for the next change: like [`Self::asked`], but so many come and go that most are not
-    /// written down.
-    pub fn awaited(&self, now: Millis) -> Result<(), FeedError> {
+    /// written down. Whether this one was, and so may have changed what is due.
+    pub fn awaited(&self, now: Millis) -> Result<bool, FeedError> {
         let noted_for = Millis(self.timing.asked_window.0 / 10);
-        if self.state()?.asked_at.plus(noted_for) > now { Ok(()) } else { self.asked(now) }
+        let is_noted = self.state()?.asked_at.plus(noted_for) <= now;
+        if is_noted {
+            self.asked(now)?;
+        }
+        Ok(is_noted)
     }
 
     /// Whether an edge whose feed was issued at `known` (0: it has none) is to be answered at once: there was a change

@@ -154,8 +154,9 @@ fn edges_that_wait_keep_the_feed_published_without_being_written_down_each_time(
     let asked_at = || sql.execute("SELECT asked_at FROM feed", &[]).unwrap()[0][0].number();
     let mut noted = Vec::new();
     for second in 0..130 {
-        feed.awaited(after(second * 1_000)).unwrap();
+        let is_noted = feed.awaited(after(second * 1_000)).unwrap();
         noted.push(asked_at() - NOW.0);
+        assert_eq!(is_noted, second % 60 == 0, "{second}");
     }
     noted.dedup();
     assert_eq!(noted, [0, 60_000, 120_000]);

@@ -71,8 +71,9 @@ impl Feed {
             }
             (Method::Get, messages::PUSH) => {
                 let Some(known) = number_in(&query, "known") else { return object::refused(Code::InvalidRequest, "known must be a time") };
-                core.changes.awaited(now()).map_err(failed)?;
-                self.arm(&core).await;
+                if core.changes.awaited(now()).map_err(failed)? {
+                    self.arm(&core).await;
+                }
                 core.push(Millis(known)).await
             }
             (Method::Post, ANNOUNCE) => {

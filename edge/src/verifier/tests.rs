@@ -168,6 +168,33 @@ fn a_change_in_the_feed_sends_the_question_to_the_authority() {
 }
 
 #[test]
+fn a_group_is_in_use_once_something_of_it_was_read() {
+    let mut verifier = verifier();
+    assert_eq!([verifier.feed_stamp(0), verifier.feed_stamp(1)], [None, None]);
+    let world = World { record: stored(1, &record()), ..World::default() };
+    assert_eq!(verify(&mut verifier, &key(1).0, T, &world).1, "Active");
+    assert_eq!([verifier.feed_stamp(0), verifier.feed_stamp(1)], [Some(Millis(0)), None], "in use, but without a feed yet");
+    verifier.provide(Read::Feed(0), Lookup::Found(feed(T, 0, &[])), Millis(T), &mut Attempt::default());
+    assert_eq!(verifier.feed_stamp(0), Some(Millis(T)));
+}
+
+#[test]
+fn what_push_brings_is_believed_as_little_as_what_a_poll_brings() {
+    let mut verifier = verifier();
+    let mut pushed = |text: String| {
+        verifier.provide(Read::FeedDirect(0), Lookup::Found(text), Millis(T), &mut Attempt::default());
+        verifier.feed_stamp(0)
+    };
+    let good = feed(T, 0, &[]);
+    assert_eq!(pushed(good.replace("since", "sinec")), None, "the MAC is wrong");
+    assert_eq!(pushed(feed(T + 5_001, 0, &[])), None, "from the future");
+    assert_eq!(pushed(good), Some(Millis(T)));
+    assert_eq!(pushed(feed(T - 1, 0, &[])), Some(Millis(T)), "an older one comes back");
+    assert_eq!(pushed(String::new()), Some(Millis(T)));
+    assert_eq!(pushed(feed(T + 1, 0, &[Change(owner(), 101)])), Some(Millis(T + 1)));
+}
+
+#[test]
 fn a_contradicted_record_is_never_used_even_when_nobody_answers() {
     let mut verifier = verifier();
     let world = World { record: stored(1, &record()), ..World::default() };

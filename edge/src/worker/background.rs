@@ -33,18 +33,19 @@ async fn poll(env: &JsValue) {
     }
 }
 
-/// The stamp of the feed that the isolate has of `group`, in milliseconds: 0 where there is none yet, -1 where
-/// the group is not in use.
+/// Takes in a feed of `group` that the Feed object pushed, where there is one; it is checked like one that was asked
+/// for. Gives the stamp of the isolate's latest feed in milliseconds: 0 where there is none yet, -1 where the group is
+/// not in use.
 #[wasm_bindgen]
-pub fn feed_stamp(group: u16) -> f64 {
+pub fn take_feed(group: u16, pushed: Option<String>) -> f64 {
+    let stamp = with_state(|state| {
+        if let Some(feed) = pushed {
+            state.verifier.provide(Read::FeedDirect(group), Lookup::Found(feed), now(), &mut Attempt::default());
+        }
+        state.verifier.feed_stamp(group)
+    });
     #[allow(clippy::cast_precision_loss)] // far below 2^53
-    with_state(|state| state.verifier.feed_stamp(group)).flatten().map_or(-1.0, |stamp| stamp.0 as f64)
-}
-
-/// Takes in the feed that the Feed object of `group` pushed. It is checked like one that was asked for.
-#[wasm_bindgen]
-pub fn pushed(group: u16, feed: String) {
-    with_state(|state| state.verifier.provide(Read::FeedDirect(group), Lookup::Found(feed), now(), &mut Attempt::default()));
+    stamp.flatten().map_or(-1.0, |stamp| stamp.0 as f64)
 }
 
 async fn provide(env: &JsValue, read: Read) {

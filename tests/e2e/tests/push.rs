@@ -1,10 +1,13 @@
 //! Push: where there is traffic a change takes effect at once, with the shipped times, whose polls of ten seconds could not explain it. Without
 //! push everything still works, by polling.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use keyward_e2e::{
-    World, eventually, holds_until, http,
+    World, build, eventually, holds_until, http,
     push::{Traffic, hanging, times_to_refusal, works},
 };
 use keyward_selfhost::{
@@ -128,7 +131,7 @@ async fn push_comes_back_by_itself_when_the_control_plane_does() {
 
 /// The one place of an object that has one: whether it is taken is told at once, an own request would hang.
 async fn the_place_is_taken(world: &World) -> bool {
-    match timeout(Duration::from_secs(2), http::send(hanging(&world.system, &world.http, KNOWS_EVERYTHING))).await {
+    match timeout(Duration::from_secs(2), http::send(hanging(world.system.links(), &world.http, KNOWS_EVERYTHING))).await {
         Ok(answer) => answer.expect(429).code() == "rate_limited",
         Err(_) => false,
     }
@@ -156,6 +159,14 @@ async fn one_request_hangs_where_push_is_on_and_none_where_it_is_off() {
     }
 }
 
+#[test]
+fn the_edge_asks_again_as_its_own_tests_say() {
+    let test = build::repository().join("edge/js/push.test.mjs");
+    let output = Command::new("node").arg("--test").arg(test).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && !told.contains("\n# pass 0\n"), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[tokio::test]
 async fn a_setting_that_is_neither_on_nor_off_stops_the_edge() {
     let world = World::with(|options| options.settings = vec![("PUSH".into(), "sometimes".into())]).await;
@@ -173,7 +184,7 @@ async fn an_edge_without_a_place_gets_changes_by_polling_and_takes_a_place_that_
         options.settings = vec![("PUSH_WAITERS".into(), "1".into())];
     })
     .await;
-    let mut place = tokio::spawn(http::send(hanging(&world.system, &world.http, KNOWS_EVERYTHING)));
+    let mut place = tokio::spawn(http::send(hanging(world.system.links(), &world.http, KNOWS_EVERYTHING)));
     assert!(timeout(Duration::from_secs(1), &mut place).await.is_err(), "it hangs");
     assert!(the_place_is_taken(&world).await);
     world.owner("demo", "jane", &["*"], true).await;
@@ -205,11 +216,11 @@ async fn an_edge_without_a_place_gets_changes_by_polling_and_takes_a_place_that_
 async fn a_request_that_hangs_ends_by_itself_and_hinders_nothing() {
     let world = World::with(shipped(1)).await;
     let begun = Instant::now();
-    let waiting = tokio::spawn(http::send(hanging(&world.system, &world.http, KNOWS_EVERYTHING)));
+    let waiting = tokio::spawn(http::send(hanging(world.system.links(), &world.http, KNOWS_EVERYTHING)));
     // An edge that has nothing yet gets the feed at once.
-    http::send(hanging(&world.system, &world.http, 0)).await.expect(200);
+    http::send(hanging(world.system.links(), &world.http, 0)).await.expect(200);
     for bad in ["", "-1", "soon"] {
-        assert_eq!(http::send(hanging(&world.system, &world.http, bad)).await.expect(400).code(), "invalid_request", "{bad}");
+        assert_eq!(http::send(hanging(world.system.links(), &world.http, bad)).await.expect(400).code(), "invalid_request", "{bad}");
     }
     let answer = waiting.await.unwrap().expect(204);
     let hung = begun.elapsed();

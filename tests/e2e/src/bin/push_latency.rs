@@ -1,0 +1,109 @@
+//! Measures how long a revocation takes to be refused at edges with traffic, with the shipped times:
+//!
+//! ```sh
+//! cargo xtask build
+//! cargo run --release -p keyward-e2e --bin push_latency -- [revocations] [edges] [other waiters]
+//! ```
+//!
+//! Without arguments: 200 revocations, 4 edges, no other waiters. A time counts from the moment in which the revocation's answer has arrived
+//! to the arrival of an edge's first refusal; every edge is asked without a pause meanwhile. The other waiters hang at the same Feed object
+//! and come back whenever they are answered, as edges with traffic do.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement; what goes wrong ends it")]
+
+use std::{
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use keyward_e2e::{
+    World, eventually, http,
+    push::{Traffic, hanging, stamp_of, times_to_refusal, works},
+};
+use reqwest::Client;
+use serde_json::json;
+use tokio::{task::JoinHandle, time::sleep};
+
+/// Longer than any time that is expected, shorter than a poll would need.
+const LIMIT: Duration = Duration::from_secs(8);
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = env::args().skip(1).map(|argument| argument.parse::<usize>().unwrap());
+    let mut argument = |shipped| arguments.next().unwrap_or(shipped);
+    let (revocations, edges, others) = (argument(200), argument(4), argument(0));
+
+    let world = World::with(|options| {
+        options.bound_s = None;
+        options.edges = edges;
+    })
+    .await;
+    world.owner("demo", "jane", &["*"], true).await;
+    let steady = world.key("demo", "jane", json!({})).await;
+    let traffic = Traffic::everywhere(&world, &steady.key);
+    for edge in world.system.edge_urls() {
+        eventually(LIMIT, async || works(&world, &edge).await).await;
+    }
+    let answered = Arc::new(AtomicUsize::new(0));
+    let crowd: Vec<_> = (0..others).map(|_| waiter(&world, answered.clone())).collect();
+    eventually(Duration::from_mins(1), async || match answered.load(Ordering::Relaxed) {
+        all if all >= others => Ok(()),
+        some => Err(format!("{some} of {others} other waiters")),
+    })
+    .await;
+    sleep(Duration::from_secs(2)).await;
+    println!("{revocations} revocations, {edges} edges with traffic, {others} other waiters at the Feed object");
+
+    let (mut acknowledged, mut refused) = (Vec::new(), Vec::new());
+    for _ in 0..revocations {
+        let key = world.key("demo", "jane", json!({})).await;
+        for edge in world.system.edge_urls() {
+            http::send(world.http.get(edge).header("x-api-key", &key.key)).await.expect(200);
+        }
+        let begun = Instant::now();
+        world.revoke("demo", &key.id).await;
+        acknowledged.push(begun.elapsed());
+        refused.extend(times_to_refusal(&world, &key.key, Instant::now(), LIMIT).await);
+    }
+    report("revoke acknowledged", acknowledged);
+    report("then refused", refused);
+    println!("answers to the other waiters: {}", answered.load(Ordering::Relaxed));
+    crowd.iter().for_each(JoinHandle::abort);
+    drop(traffic);
+    world.system.stop().await;
+}
+
+/// Somebody who waits for changes all the time.
+fn waiter(world: &World, answered: Arc<AtomicUsize>) -> JoinHandle<()> {
+    let client: Client = world.http.clone();
+    let links = world.system.links().clone();
+    tokio::spawn(async move {
+        let mut known = 0;
+        loop {
+            let answer = http::send(hanging(&links, &client, known)).await;
+            match answer.status {
+                200 => known = stamp_of(&answer),
+                204 => {}
+                _ => sleep(Duration::from_secs(1)).await,
+            }
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+    })
+}
+
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at = |per_mille: usize| times[(times.len() - 1) * per_mille / 1000].as_secs_f64() * 1000.0;
+    println!(
+        "{what}: p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms, longest {:.0} ms ({} times)",
+        at(500),
+        at(900),
+        at(990),
+        at(1000),
+        times.len()
+    );
+}
