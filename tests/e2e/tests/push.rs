@@ -8,11 +8,11 @@ use std::{
 
 use keyward_e2e::{
     World, build, eventually, holds_until, http,
-    push::{Traffic, hanging, times_to_refusal, works},
+    push::{Traffic, hanging, stamp_of, times_to_refusal, works},
 };
 use keyward_selfhost::{
     Options,
-    kv::{Effect, Fault},
+    kv::{Effect, Fault, Operation},
 };
 use keyward_shared::messages::PUSH_HOLD;
 use serde_json::json;
@@ -214,18 +214,52 @@ async fn an_edge_without_a_place_gets_changes_by_polling_and_takes_a_place_that_
 
 #[tokio::test]
 async fn a_request_that_hangs_ends_by_itself_and_hinders_nothing() {
-    let world = World::with(shipped(1)).await;
+    let world = World::with(|options| {
+        shipped(1)(options);
+        options.settings = vec![("PUSH".into(), "off".into()), ("PUSH_WAITERS".into(), "2".into())];
+    })
+    .await;
+    let ask = async |known: &str| http::send(hanging(world.system.links(), &world.http, known)).await;
+    // An edge that has nothing yet gets the feed at once.
+    assert!(stamp_of(&ask("0").await.expect(200)) > 0);
+    for bad in ["", "-1", "soon"] {
+        assert_eq!(ask(bad).await.expect(400).code(), "invalid_request", "{bad}");
+    }
+
+    world.system.kv().reset_counts();
     let begun = Instant::now();
     let waiting = tokio::spawn(http::send(hanging(world.system.links(), &world.http, KNOWS_EVERYTHING)));
-    // An edge that has nothing yet gets the feed at once.
-    http::send(hanging(world.system.links(), &world.http, 0)).await.expect(200);
-    for bad in ["", "-1", "soon"] {
-        assert_eq!(http::send(hanging(world.system.links(), &world.http, bad)).await.expect(400).code(), "invalid_request", "{bad}");
-    }
+    let gone = timeout(Duration::from_secs(1), ask(&KNOWS_EVERYTHING.to_string())).await;
+    assert!(gone.is_err(), "it hangs: {gone:?}");
+    assert!(the_place_is_taken(&world).await, "nobody tells the object that its client is gone");
     let answer = waiting.await.unwrap().expect(204);
     let hung = begun.elapsed();
     assert_eq!(answer.text, "");
     let hold = Duration::from_millis(PUSH_HOLD.0);
-    assert!(hung >= hold && hung < hold + Duration::from_secs(2), "{hung:?}");
+    assert!(hung >= hold && hung < hold + Duration::from_secs(3), "{hung:?}");
+    assert!(world.system.kv().counts().of(Operation::Put, "f:") > 0, "the alarm went off meanwhile");
+
+    sleep(Duration::from_secs(2)).await;
+    let (one, other) = tokio::join!(the_place_is_taken(&world), the_place_is_taken(&world));
+    assert_eq!((one, other), (false, false), "both places are free again");
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn a_control_plane_that_answers_nobody_is_noticed_and_costs_no_request() {
+    let world = World::with(shipped(1)).await;
+    let _traffic = with_traffic(&world).await;
+    let key = known_key(&world).await;
+    let edge = world.system.edge_url();
+    let control = world.system.control().unwrap();
+    control.pause();
+    eventually(COMES_BACK + Duration::from_secs(10), async || {
+        world.call(&key.key, "/").await.expect(200);
+        if works(&world, &edge).await.is_ok() { Err("push is said to work while nobody answers") } else { Ok(()) }
+    })
+    .await;
+    control.resume();
+    eventually(COMES_BACK, async || works(&world, &edge).await).await;
+    a_revocation_takes_effect_at_once(&world, "after the pause").await;
     world.system.stop().await;
 }
