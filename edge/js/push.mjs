@@ -25,7 +25,8 @@ export class Push {
   #bindings;
   #logFailure;
   #config = { push: "" };
-  /** By group: its latest request, and when the next one may be made. A new instance begins with a new map, so that what older ones are answered finds no place. */
+  // By group: its latest request, and when the next one may be made. A new instance begins with a new map, in which the answers to older ones
+  // find no place.
   #groups = new Map();
 
   constructor(instance, bindings, logFailure) {

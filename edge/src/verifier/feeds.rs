@@ -1,5 +1,5 @@
-//! The latest feed of each group, which groups are in use, when to read their feeds again, and which reads are not worth repeating for a
-//! moment because their object did not answer.
+//! The latest feed of each group, which groups are in use, when to read their feeds again, and which reads
+//! are not worth repeating for a moment because their object did not answer.
 
 use keyward_shared::{feed::Feed, secret::SecretList, time::Millis, timing::Timing};
 

@@ -162,9 +162,10 @@ async fn one_request_hangs_where_push_is_on_and_none_where_it_is_off() {
 #[test]
 fn the_edge_asks_again_as_its_own_tests_say() {
     let test = build::repository().join("edge/js/push.test.mjs");
-    let output = Command::new("node").arg("--test").arg(test).output().unwrap();
+    let output = Command::new("node").args(["--test", "--test-reporter=tap"]).arg(test).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && !told.contains("\n# pass 0\n"), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    let passed = output.status.success() && told.contains("\nok 10 ") && told.contains("\n# fail 0\n");
+    assert!(passed, "{told}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]
