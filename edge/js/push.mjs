@@ -11,8 +11,9 @@ const WORKS_MS = 30_000;
 /** The least time between two requests for one group. */
 const SPACING_MS = 100;
 
-// For how many poll intervals a group's object is left alone. After a failure somewhat longer, each isolate by another time: all of them lose
-// their requests at once when an object restarts.
+// For how many poll intervals a group's object is left alone. A connection that was lost is tried again soon, but once only. All isolates lose
+// theirs at the same moment when an object restarts, so each comes back after another time.
+const LOST = () => 0.05 + Math.random() / 10;
 const FAILED = () => 1 + Math.random() / 2;
 const FULL = 6;
 const NOT_SUPPORTED = 30;
@@ -90,7 +91,7 @@ export class Push {
       }
     } catch (error) {
       if (!isCurrent()) return;
-      polls = FAILED();
+      polls = group.failure === undefined ? LOST() : FAILED();
       failure = String(this.#instance.failed(error));
     }
     const now = Date.now();

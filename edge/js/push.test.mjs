@@ -89,7 +89,7 @@ for (const [what, answer, least, most, works] of [
   ["a full object", (r) => r.answer(429), 6 * POLL, 6 * POLL, false],
   ["an object that does not push", (r) => r.answer(404), 30 * POLL, 30 * POLL, false],
   ["an object that fails", (r) => r.answer(503), POLL, 1.5 * POLL, false],
-  ["an object out of reach", (r) => r.fail(new Error("gone")), POLL, 1.5 * POLL, false],
+  ["a lost connection", (r) => r.fail(new Error("gone")), 0.05 * POLL, 0.15 * POLL, false],
 ]) {
   test(`after ${what} the next request is made in time`, async () => {
     const one = world();
@@ -105,6 +105,16 @@ for (const [what, answer, least, most, works] of [
     await one.end();
   });
 }
+
+test("a connection that is lost again and again is tried again once per poll interval", async () => {
+  const one = world();
+  for (let second = 0; second < 600; second += 1, now += 1_000) {
+    one.request();
+    one.asked.forEach(({ fail }) => fail(new Error("gone")));
+    await one.settled();
+  }
+  assert.ok(one.asked.length > 600 / 16 && one.asked.length <= 600 / 10 + 2, `${one.asked.length} requests in ten minutes`);
+});
 
 test("the next request says what the last one brought", async () => {
   const one = world();

@@ -26,6 +26,8 @@ pub enum Line {
 #[derive(Debug)]
 pub struct Waiters {
     limit: usize,
+    /// All that have a place, those who are just being answered too.
+    places: usize,
     current: Queue,
     behind: Queue,
 }
@@ -33,30 +35,34 @@ pub struct Waiters {
 /// One line: those in it are answered together.
 #[derive(Debug, Default)]
 struct Queue {
+    /// Those who wait for the next round.
     waiting: usize,
     /// The next round, where one was ordered.
     ordered_for: Option<Millis>,
-    /// The earliest time of the next round.
-    not_before: Millis,
+    /// When the last round was, and how long the pause after it is.
+    last_round: Millis,
+    pause: Millis,
 }
 
 impl Waiters {
     /// Nobody waits, and at most `limit` may.
     pub fn new(limit: usize) -> Self {
-        Self { limit, current: Queue::default(), behind: Queue::default() }
+        Self { limit, places: 0, current: Queue::default(), behind: Queue::default() }
     }
 
     /// One more waits in `line`; `false` where there are too many already.
     pub fn enter(&mut self, line: Line) -> bool {
-        let fits = self.current.waiting + self.behind.waiting < self.limit;
+        let fits = self.places < self.limit;
+        self.places += usize::from(fits);
         self.queue(line).waiting += usize::from(fits);
         fits
     }
 
-    /// One of those in `line` waits no longer.
-    pub fn leave(&mut self, line: Line) {
+    /// One of those in `line` gives its place back: after a round has begun that answers it, or without.
+    pub fn leave(&mut self, line: Line, answered: bool) {
+        self.places = self.places.saturating_sub(1);
         let queue = self.queue(line);
-        queue.waiting = queue.waiting.saturating_sub(1);
+        queue.waiting = queue.waiting.saturating_sub(usize::from(!answered));
     }
 
     /// Orders a round of answers for `line`. Gives the time from `now` after which it is to begin, for a timer; `None`
@@ -69,7 +75,9 @@ impl Waiters {
     pub fn begin_round(&mut self, line: Line, now: Millis) {
         let queue = self.queue(line);
         queue.ordered_for = None;
-        queue.not_before = now.plus(queue.pause_between());
+        queue.last_round = now;
+        queue.pause = LEAST_PAUSE.max(Millis(PAUSE_EACH.0.saturating_mul(u64::try_from(queue.waiting).unwrap_or(u64::MAX))));
+        queue.waiting = 0;
     }
 
     fn queue(&mut self, line: Line) -> &mut Queue {
@@ -83,19 +91,14 @@ impl Waiters {
 impl Queue {
     fn order(&mut self, now: Millis) -> Option<Millis> {
         // A clock that was set back must not keep anybody waiting.
-        let longest = self.pause_between().max(LOST_AFTER);
+        let longest = self.pause.max(SOON);
         let comes = self.ordered_for.is_some_and(|at| now < at.plus(LOST_AFTER) && at <= now.plus(longest));
         if self.waiting == 0 || comes {
             return None;
         }
-        let pause = self.not_before.minus(now).min(longest).max(SOON);
+        let pause = self.last_round.plus(self.pause).minus(now).min(longest).max(SOON);
         self.ordered_for = Some(now.plus(pause));
         Some(pause)
-    }
-
-    fn pause_between(&self) -> Millis {
-        let for_all = PAUSE_EACH.0.saturating_mul(u64::try_from(self.waiting).unwrap_or(u64::MAX));
-        LEAST_PAUSE.max(Millis(for_all))
     }
 }
 
@@ -122,7 +125,11 @@ mod tests {
         let mut waiters = Waiters::new(2);
         let lines = [Line::Current, Line::Behind, Line::Current, Line::Behind];
         assert_eq!(lines.map(|line| waiters.enter(line)), [true, true, false, false]);
-        waiters.leave(Line::Behind);
+        waiters.leave(Line::Behind, false);
+        assert_eq!(lines.map(|line| waiters.enter(line)), [true, false, false, false]);
+        waiters.begin_round(Line::Current, NOW);
+        assert!(!waiters.enter(Line::Current), "who is being answered still has a place");
+        waiters.leave(Line::Current, true);
         assert_eq!(lines.map(|line| waiters.enter(line)), [true, false, false, false]);
         assert!(!Waiters::new(0).enter(Line::Current));
     }
@@ -139,7 +146,7 @@ mod tests {
         assert!(waiters.enter(Line::Behind));
         assert_eq!(waiters.order(Line::Behind, NOW), Some(Millis(5)));
         waiters.begin_round(Line::Behind, after(5));
-        waiters.leave(Line::Behind);
+        waiters.leave(Line::Behind, true);
         assert_eq!(waiters.order(Line::Behind, after(6)), None);
         assert!(waiters.enter(Line::Behind));
         assert_eq!(waiters.order(Line::Behind, after(10)), Some(Millis(95)), "the next ones share an answer");
@@ -156,9 +163,12 @@ mod tests {
             "the ordered round tells of them too"
         );
         waiters.begin_round(Line::Current, after(5));
+        assert_eq!(waiters.order(Line::Current, after(5)), None, "who is being answered does not wait for another round");
+        assert!(waiters.enter(Line::Current));
         assert_eq!(waiters.order(Line::Current, after(6)), Some(Millis(99)));
         assert_eq!(waiters.order(Line::Current, after(50)), None);
         waiters.begin_round(Line::Current, after(105));
+        assert!(waiters.enter(Line::Current));
         assert_eq!(waiters.order(Line::Current, after(1_000)), Some(Millis(5)), "after a quiet moment it is told at once");
     }
 
@@ -167,6 +177,7 @@ mod tests {
         let mut waiters = waiters(1_500);
         assert_eq!(waiters.order(Line::Current, NOW), Some(Millis(5)));
         waiters.begin_round(Line::Current, after(5));
+        assert!(waiters.enter(Line::Current));
         assert_eq!(waiters.order(Line::Current, after(10)), Some(Millis(1_495)));
     }
 
@@ -182,8 +193,9 @@ mod tests {
     fn a_clock_set_back_delays_no_round() {
         let mut waiters = waiters(1);
         assert!(waiters.order(Line::Current, after(3_600_000)).is_some());
-        assert!(waiters.order(Line::Current, NOW).unwrap() <= Millis(1_000), "the timer that was set then may be lost");
+        assert!(waiters.order(Line::Current, NOW).is_some(), "the timer that was set then may be lost");
         waiters.begin_round(Line::Current, after(3_600_000));
-        assert!(waiters.order(Line::Current, NOW).unwrap() <= Millis(1_000));
+        assert!(waiters.enter(Line::Current));
+        assert!(waiters.order(Line::Current, NOW).unwrap() <= LEAST_PAUSE);
     }
 }

@@ -115,7 +115,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.hanging.waiters.borrow_mut().leave(self.line);
+        self.hanging.waiters.borrow_mut().leave(self.line, self.round.told.get().is_some());
     }
 }
 

@@ -53,17 +53,17 @@ pub async fn times_to_refusal(world: &World, key: &str, begun: Instant, limit: D
             loop {
                 let answer = http::send(request.try_clone().unwrap()).await;
                 match answer.verdict() {
-                    (401, code) if code == "key_revoked" => return begun.elapsed(),
+                    (401, code) if code == "key_revoked" => return Ok(begun.elapsed()),
                     // In a moment of overload an edge that knows of the change may not learn in time what became of the key.
                     (200 | 503, _) if begun.elapsed() <= limit => sleep(Duration::from_millis(5)).await,
-                    _ => panic!("after {:?}: {answer:?}", begun.elapsed()),
+                    _ => return Err(format!("after {:?}: {answer:?}", begun.elapsed())),
                 }
             }
         })
     });
     let mut times = Vec::new();
     for asked in asked.collect::<Vec<_>>() {
-        times.push(asked.await.unwrap());
+        times.push(asked.await.unwrap().unwrap_or_else(|problem| panic!("{problem}\n{}", world.system.log_tails())));
     }
     times
 }
@@ -76,10 +76,10 @@ pub fn hanging(links: &Links, client: &Client, known: impl Display) -> RequestBu
         .header("keyward-relay-object", "FEED/0")
 }
 
-/// When the sealed feed in an answer was issued.
-pub fn stamp_of(answer: &Answer) -> u64 {
-    let feed: Value = serde_json::from_str(answer.text.splitn(3, '.').nth(2).unwrap_or_default()).unwrap_or_default();
-    feed["issued_at"].as_u64().unwrap_or_else(|| panic!("no feed: {answer:?}"))
+/// When a sealed feed was issued.
+pub fn stamp_of(sealed: &str) -> Option<u64> {
+    let feed: Value = serde_json::from_str(sealed.splitn(3, '.').nth(2)?).ok()?;
+    feed["issued_at"].as_u64()
 }
 
 /// Whether the edge with this address says that push works.
