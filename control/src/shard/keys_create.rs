@@ -235,9 +235,10 @@ pub(super) fn check_permissions(fields: &mut Fields, asked: Option<&PermissionSe
     }
 }
 
-/// Until when a key of the company that is made or changed now may live.
+/// Until when a key of the company that is made or changed now may live: a whole second, because that is what the API
+/// shows.
 pub(super) fn latest_expiry(max_days: Option<u64>, now: Millis) -> Option<Millis> {
-    max_days.map(|days| now.plus(Millis::from_secs(days.saturating_mul(86_400))))
+    max_days.map(|days| Millis::from_secs((now.0 / 1_000).saturating_add(days.saturating_mul(86_400))))
 }
 
 /// Notes an expiry beyond what the company allows.

@@ -89,7 +89,8 @@ impl<S: Sql> Turn<'_, S> {
                 new.revoke_reason = Some(format!("rotated: {successor}"));
             }
             Some(seconds) => {
-                let end = self.now.plus(Millis::from_secs(seconds));
+                // A whole second, because that is what the API shows.
+                let end = Millis::from_secs(self.now.0.div_ceil(1_000) + seconds);
                 new.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
             }
         }

@@ -86,7 +86,7 @@ fn superseded(world: &World, model: &mut Model, index: usize, overlap_s: Option<
         None => return, // nothing about the old key that an edge decides by
         Some(0) => state.revoked = true,
         Some(seconds) => {
-            let end = world.shard(shard).base.clock(world.time.now()).0 + seconds * 1000;
+            let end = (world.shard(shard).base.clock(world.time.now()).0.div_ceil(1000) + seconds) * 1000;
             state.expires_at = Some(state.expires_at.map_or(end, |own| own.min(end)));
         }
     }
