@@ -234,6 +234,11 @@ impl Model {
         }
     }
 
+    /// Whether the key with this id was lost with a restored backup.
+    pub fn is_orphan(&self, id: &KeyId) -> bool {
+        self.find(id).and_then(|index| self.keys.get(index)).is_some_and(|key| key.orphan)
+    }
+
     /// The key with this id.
     pub fn find(&self, id: &KeyId) -> Option<usize> {
         self.keys.iter().position(|key| key.id == *id)
