@@ -50,10 +50,20 @@ fn compile() -> Result<()> {
     progress("compiling the Workers");
     let mut command = cargo();
     command.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(paths::target());
+    command.arg("--config").arg(format!("target.{TARGET}.rustflags={:?}", without_home()));
     for (_, package) in WORKERS {
         command.args(["--package", package]);
     }
     run_command(&mut command)
+}
+
+/// Flags that keep this machine's folders out of the WebAssembly: it has then the same bytes, and the same size, everywhere.
+fn without_home() -> Vec<String> {
+    let sources = paths::cargo_home().join("registry/src");
+    let registries = fs::read_dir(&sources).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut flags: Vec<String> = registries.map(|path| format!("--remap-path-prefix={}=", path.display())).collect();
+    flags.sort();
+    flags
 }
 
 /// Generates the bindings unless those of the same input are there already.

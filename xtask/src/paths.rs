@@ -21,6 +21,12 @@ pub(crate) fn workers() -> PathBuf {
     root().join("target/keyward")
 }
 
+/// Where Cargo keeps what it fetched.
+pub(crate) fn cargo_home() -> PathBuf {
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).unwrap_or_default()
+}
+
 /// Where tools that Cargo installed are kept between runs and clones.
 pub(crate) fn installed_tools() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
