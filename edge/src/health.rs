@@ -6,7 +6,7 @@ use keyward_shared::{time::Millis, timing::Timing};
 pub fn report(feed_age: Option<Millis>, push: bool, timing: &Timing) -> (u16, String) {
     let status = match feed_age {
         Some(age) if age <= timing.freshness => "ok",
-        Some(age) if age <= timing.bound => "degraded",
+        Some(age) if age < timing.bound.minus(timing.skew) => "degraded", // from then on no key passes
         Some(_) | None => "unavailable",
     };
     let feed_age = feed_age.map_or_else(|| "null".into(), |age| age.as_secs().to_string());
@@ -30,9 +30,13 @@ mod tests {
 
     #[test]
     fn health_follows_the_age_of_the_feed() {
-        for (age, status, code) in
-            [(Some(60_000), "ok", 200), (Some(60_001), "degraded", 200), (Some(180_001), "unavailable", 503), (None, "unavailable", 503)]
-        {
+        for (age, status, code) in [
+            (Some(60_000), "ok", 200),
+            (Some(60_001), "degraded", 200),
+            (Some(174_999), "degraded", 200),
+            (Some(175_000), "unavailable", 503),
+            (None, "unavailable", 503),
+        ] {
             let (got, body) = report(age.map(Millis), false, &Timing::default());
             assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok());
             assert!(got == code && body.contains(&format!("\"status\":\"{status}\"")), "{body}");
