@@ -3,8 +3,8 @@
 //! it exists.
 //!
 //! Read top-down: [`system`] (everything, started and stopped as one), [`arrangement`] (which process runs what, and how they reach each
-//! other), [`state`] (what is kept on disk), [`process`] (one runtime process), [`kv`] and [`origin`] (the services in Rust), [`config`] and
-//! [`capnp`] (the runtime's configuration as text).
+//! other), [`state`] (what is kept on disk), [`process`] (one runtime process), [`kv`] and [`origin`] (the services in Rust), [`wire`] (what
+//! tests cut), [`config`] and [`capnp`] (the runtime's configuration as text).
 //!
 //! Out of scope: verifying, deciding, storing keys. That is the Workers' business; this crate knows nothing of `keyward-edge` and
 //! `keyward-control` but their built modules.
@@ -20,6 +20,7 @@ pub mod process;
 pub mod settings;
 pub mod state;
 pub mod system;
+pub mod wire;
 
 pub use installation::Installation;
 pub use state::StateFolder;

@@ -32,6 +32,7 @@ use crate::{
     process::{Launch, Process, ProcessError, end_leftover},
     settings::{Inputs, Settings},
     state::{Bootstrap, StateError, random_hex},
+    wire::Wire,
 };
 
 /// The owner that the bootstrap key and the sign-in link act for.
@@ -88,6 +89,9 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// How many edge processes there are.
     pub edges: usize,
+    /// Each edge reaches the store through a view of its own and the objects through a wire of its own, so that a test can let one of them
+    /// lag or cut it off.
+    pub apart: bool,
 }
 
 impl Options {
@@ -102,6 +106,7 @@ impl Options {
             bound_s: None,
             settings: Vec::new(),
             edges: 1,
+            apart: false,
         }
     }
 }
@@ -118,10 +123,19 @@ pub struct System {
     origin_url: String,
     origin: Option<DemoOrigin>,
     kv: KvService,
+    /// The edges' own, where they are apart.
+    ways: Vec<Way>,
     bootstrap: Bootstrap,
     bootstrap_key: Option<String>,
     installation: Installation,
     folder: StateFolder,
+}
+
+/// How one edge reaches the others.
+#[derive(Debug)]
+struct Way {
+    view: KvService,
+    wire: Wire,
 }
 
 impl System {
@@ -158,6 +172,12 @@ impl System {
         let (bootstrap, bootstrap_key) = bootstrap(&folder, &settings)?;
         settings.control.insert("BOOTSTRAP_DIGEST".into(), bootstrap.digest.clone());
         let links = Links { kv: kv.address(), relay_port: free_port()?, relay_secret: random_hex::<32>()? };
+        let mut ways = Vec::new();
+        if options.apart {
+            for _ in &edge_ports {
+                ways.push(Way { view: kv.another_view().await?, wire: Wire::to(links.relay_port).await? });
+            }
+        }
 
         let edges = edge_ports.iter().map(|_| None).collect();
         let mut system = Self {
@@ -170,6 +190,7 @@ impl System {
             origin_url,
             origin,
             kv,
+            ways,
             bootstrap,
             bootstrap_key,
             installation,
@@ -207,7 +228,7 @@ impl System {
         self.origin.as_ref()
     }
 
-    /// The KV service.
+    /// The KV service; where the edges are apart, the control plane's view of the store.
     pub fn kv(&self) -> &KvService {
         &self.kv
     }
@@ -215,6 +236,16 @@ impl System {
     /// How the processes reach each other; with it a test can speak to an object as an edge does.
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// The KV service that the edge `index` reads: its own view where the edges are apart, else the common one.
+    pub fn view(&self, index: usize) -> &KvService {
+        self.ways.get(index).map_or(&self.kv, |way| &way.view)
+    }
+
+    /// The wire from the edge `index` to the objects, where the edges are apart.
+    pub fn wire(&self, index: usize) -> Option<&Wire> {
+        self.ways.get(index).map(|way| &way.wire)
     }
 
     /// The Workers' variables.
@@ -286,7 +317,11 @@ impl System {
     /// Starts the edge process `index`, at its old address.
     pub async fn start_edge(&mut self, index: usize) -> Result<(), SystemError> {
         let port = self.edge_ports[index];
-        let config = arrangement::edge(self.installation.modules("edge")?, &self.settings.edge, &self.links, port);
+        let mut links = self.links.clone();
+        if let Some(way) = self.ways.get(index) {
+            (links.kv, links.relay_port) = (way.view.address(), way.wire.address().port());
+        }
+        let config = arrangement::edge(self.installation.modules("edge")?, &self.settings.edge, &links, port);
         check_free(port)?;
         self.edges[index] = Some(self.launch(&edge_name(index), &config).await?);
         Ok(())

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyward_selfhost::{Installation, Options, StateFolder, System, kv::Operation};
+use keyward_selfhost::{
+    Installation, Options, StateFolder, System,
+    kv::{FOREVER, Operation},
+};
 use reqwest::Client;
 use serde_json::Value;
 
@@ -97,6 +100,35 @@ async fn both_workers_share_one_kv_namespace() {
     assert_eq!((&read["value"], &read["metadata"]["rev"]), (&"from control".into(), &1.into()));
     let counts = system.kv().counts();
     assert_eq!((counts.of(Operation::Put, "k:"), counts.reads("k:")), (1, 1));
+    system.stop().await;
+}
+
+#[tokio::test]
+async fn edges_that_are_apart_see_the_store_and_the_objects_each_in_its_own_way() {
+    let mut options = options();
+    (options.edges, options.apart) = (2, true);
+    let mut system = start(options).await;
+    let edges = system.edge_urls();
+    system.view(0).lag(FOREVER);
+    get(&format!("{}/put", system.control_url())).await;
+    assert_eq!(json(&format!("{}/kv", edges[0])).await["value"], Value::Null);
+    assert_eq!(json(&format!("{}/kv", edges[1])).await["value"], "from control");
+    system.view(0).heal();
+    assert_eq!(json(&format!("{}/kv", edges[0])).await["value"], "from control");
+    assert_eq!((system.kv().counts().all_reads(), system.view(0).counts().all_reads(), system.view(1).counts().all_reads()), (0, 2, 1));
+
+    let object = |edge: &String| format!("{edge}/SHARDS/abcd/");
+    assert_eq!(json(&object(&edges[0])).await["count"], 1);
+    system.wire(0).unwrap().cut();
+    let begun = Instant::now();
+    assert_eq!(get(&object(&edges[0])).await.0, 599);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(json(&object(&edges[1])).await["count"], 2, "the other edge is not cut off");
+    system.wire(0).unwrap().mend();
+    assert_eq!(json(&object(&edges[0])).await["count"], 3);
+    system.kill_edge(0).await;
+    system.start_edge(0).await.unwrap();
+    assert_eq!(json(&object(&edges[0])).await["count"], 4, "an edge that starts anew keeps its ways");
     system.stop().await;
 }
 

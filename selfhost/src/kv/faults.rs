@@ -1,5 +1,6 @@
 //! What tests do to the KV service: count what it is asked for, and switch faults on and off while it runs. A fault is a rule (which
-//! operations, which names) with an effect; other effects, such as lag or loss, are further variants of [`Effect`].
+//! operations, which names) with an effect. What is slow or fails is decided here; what arrives late, not at all or in another order is
+//! [`super::replica`]'s business, told here by which rule.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,20 @@ pub enum Effect {
     Delay(Duration),
     /// It is answered with this status and has no effect.
     Fail(u16),
+    /// A write arrives at this view so much later; with [`FOREVER`] not until [`super::KvService::heal`].
+    Lag(Duration),
+    /// A write never arrives at this view, not even when it is healed: only a later write of the name ends that.
+    Lose,
+    /// After a write the value that it replaced arrives once more, so much later: an older value after a newer one.
+    Repeat(Duration),
+    /// What a read found, absence included, is what this view answers for so long, whatever arrives.
+    Remember(Duration),
+    /// Of the reads of a name that lags, every other one is answered with what the store holds: fresh, stale, fresh, and so on.
+    Alternate,
 }
+
+/// As long as the fault lasts.
+pub const FOREVER: Duration = Duration::MAX;
 
 /// Which operations suffer, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +103,22 @@ impl Counts {
     }
 }
 
+/// How a write arrives at a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Arrival {
+    pub(super) lag: Duration,
+    pub(super) lost: bool,
+    /// When, after the write has arrived, the value before it arrives once more.
+    pub(super) repeat: Option<Duration>,
+}
+
+/// How a view is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) remember: Option<Duration>,
+    pub(super) alternate: bool,
+}
+
 /// The switched-on faults and the counts of one service.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
@@ -126,9 +156,37 @@ impl Faults {
             match fault.effect {
                 Effect::Delay(delay) => suffered.0 += delay,
                 Effect::Fail(status) => suffered.1 = Some(status),
+                Effect::Lag(_) | Effect::Lose | Effect::Repeat(_) | Effect::Remember(_) | Effect::Alternate => {}
             }
         }
         suffered
+    }
+
+    /// How a write of `name` arrives here.
+    pub(super) fn arrival(&self, operation: Operation, name: &str) -> Arrival {
+        let mut arrival = Arrival::default();
+        for fault in lock(&self.faults).iter().filter(|fault| fault.hits(operation, &[name])) {
+            match fault.effect {
+                Effect::Lag(lag) => arrival.lag = arrival.lag.max(lag),
+                Effect::Lose => arrival.lost = true,
+                Effect::Repeat(later) => arrival.repeat = Some(later),
+                Effect::Delay(_) | Effect::Fail(_) | Effect::Remember(_) | Effect::Alternate => {}
+            }
+        }
+        arrival
+    }
+
+    /// How `name` is read here.
+    pub(super) fn reading(&self, operation: Operation, name: &str) -> Reading {
+        let mut reading = Reading::default();
+        for fault in lock(&self.faults).iter().filter(|fault| fault.hits(operation, &[name])) {
+            match fault.effect {
+                Effect::Remember(time) => reading.remember = Some(time),
+                Effect::Alternate => reading.alternate = true,
+                Effect::Delay(_) | Effect::Fail(_) | Effect::Lag(_) | Effect::Lose | Effect::Repeat(_) => {}
+            }
+        }
+        reading
     }
 }
 
@@ -137,7 +195,7 @@ fn kind(name: &str) -> &str {
     name.find(':').map_or("", |colon| name.get(..=colon).unwrap_or_default())
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -168,5 +226,19 @@ mod tests {
         assert_eq!(faults.meet(Operation::Get, &["k:1"]), (Duration::from_millis(5), None));
         faults.heal();
         assert_eq!(faults.meet(Operation::Get, &["f:1"]), (Duration::ZERO, None));
+    }
+
+    #[test]
+    fn what_is_only_late_neither_delays_nor_fails_an_operation() {
+        let faults = Faults::default();
+        let second = Duration::from_secs(1);
+        faults.inject(Fault::everywhere(Effect::Lag(second)));
+        faults.inject(Fault::writing("f:", Effect::Lose));
+        faults.inject(Fault::reading("k:", Effect::Remember(second)));
+        assert_eq!(faults.meet(Operation::Put, &["f:0"]), (Duration::ZERO, None));
+        assert_eq!(faults.arrival(Operation::Put, "f:0"), Arrival { lag: second, lost: true, repeat: None });
+        assert_eq!(faults.arrival(Operation::Delete, "k:0"), Arrival { lag: second, lost: false, repeat: None });
+        assert_eq!(faults.reading(Operation::Get, "k:0"), Reading { remember: Some(second), alternate: false });
+        assert_eq!(faults.reading(Operation::Get, "f:0"), Reading::default());
     }
 }

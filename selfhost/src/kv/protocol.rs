@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Entry, Operation, Shared,
+    Entry, Operation,
     store::{StoreError, now_s},
+    views::View,
 };
 
 const METADATA: &str = "cf-kv-metadata";
@@ -49,20 +50,20 @@ struct Bulk {
 type Refusal = (StatusCode, String);
 
 /// Answers one request of a binding.
-pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
+pub(super) async fn answer(State(view): State<Arc<View>>, request: Request<Body>) -> Response<Body> {
     let asked = match read(request).await {
         Ok(asked) => asked,
         Err((status, reason)) => return plain(status, reason),
     };
     let (operation, names) = describe(&asked);
-    let (delay, failure) = shared.faults.meet(operation, &names);
+    let (delay, failure) = view.faults.meet(operation, &names);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
     if let Some(status) = failure {
         return plain(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), "a fault was injected");
     }
-    let done = tokio::task::spawn_blocking(move || perform(&shared, asked)).await;
+    let done = tokio::task::spawn_blocking(move || perform(&view, asked)).await;
     match done {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
@@ -97,20 +98,19 @@ fn describe(asked: &Asked) -> (Operation, Vec<&str>) {
     }
 }
 
-fn perform(shared: &Shared, asked: Asked) -> Result<Response<Body>, StoreError> {
-    let store = &shared.store;
+fn perform(view: &View, asked: Asked) -> Result<Response<Body>, StoreError> {
     Ok(match asked {
-        Asked::Get(name) => store.get(&name)?.map_or_else(|| plain(StatusCode::NOT_FOUND, "Not Found"), value),
+        Asked::Get(name) => view.read(Operation::Get, &name)?.map_or_else(|| plain(StatusCode::NOT_FOUND, "Not Found"), value),
         Asked::Put(name, entry) => {
-            store.put_all([(name.as_str(), &entry)])?;
+            view.hub.put_all(&[(name.as_str(), &entry)])?;
             plain(StatusCode::OK, "")
         }
         Asked::Delete(name) => {
-            store.delete(&name)?;
+            view.hub.delete(&name)?;
             plain(StatusCode::OK, "")
         }
         Asked::List { prefix, after, limit } => {
-            let mut entries = store.list(&prefix, after.as_deref(), limit + 1)?;
+            let mut entries = view.list(&prefix, after.as_deref(), limit + 1)?;
             let complete = entries.len() <= limit;
             entries.truncate(limit);
             let cursor = entries.last().filter(|_| !complete).map(|(name, _)| hex::encode(name));
@@ -123,7 +123,7 @@ fn perform(shared: &Shared, asked: Asked) -> Result<Response<Body>, StoreError> 
         Asked::BulkGet(bulk) => {
             let mut values = serde_json::Map::new();
             for name in bulk.keys {
-                let found = store.get(&name)?;
+                let found = view.read(Operation::BulkGet, &name)?;
                 let Ok(value) = bulk_value(found, bulk.r#type.as_deref(), bulk.with_metadata) else {
                     return Ok(plain(StatusCode::BAD_REQUEST, "At least one of the requested keys corresponds to a non-json value"));
                 };
