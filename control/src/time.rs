@@ -22,6 +22,11 @@ pub fn rfc3339(at: Millis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// The first whole second that is not before `at`: for a promise, which must not be said to be kept earlier than it is.
+pub fn rfc3339_not_before(at: Millis) -> String {
+    rfc3339(at.plus(Millis(999)))
+}
+
 /// Reads RFC 3339 with an offset, to the millisecond. Local times and leap seconds are refused.
 pub fn parse(text: &str) -> Result<Millis, TimeError> {
     let bytes = text.as_bytes();
@@ -125,6 +130,14 @@ mod tests {
         }
         for day in 0..60_000 {
             assert_eq!(parse(&rfc3339(Millis(day * DAY_MS))), Ok(Millis(day * DAY_MS)));
+        }
+    }
+
+    #[test]
+    fn a_promise_is_rounded_up_and_what_happened_is_rounded_down() {
+        for (millis, happened, promised) in [(5_000, 5, 5), (5_001, 5, 6), (5_999, 5, 6)] {
+            assert_eq!(rfc3339(Millis(millis)), format!("1970-01-01T00:00:0{happened}Z"));
+            assert_eq!(rfc3339_not_before(Millis(millis)), format!("1970-01-01T00:00:0{promised}Z"));
         }
     }
 

@@ -188,6 +188,13 @@ fn a_change_says_how_far_it_has_come() {
     let announced = world.get(&ann, &path_of(&made)).expect(200)["propagation"].clone();
     assert_eq!(announced["announced_at"], json!(world.later(0)));
     assert_eq!((&announced["expected_by"], &announced["effective_by"]), (&json!(world.later(60)), &json!(world.later(180))));
+    world.call(&ann, "PATCH", &path_of(&made), json!({"name": "c"})).expect(200);
+    world.now.set(world.now.get() + 1);
+    world.announce();
+    let within = world.get(&ann, &path_of(&made)).expect(200)["propagation"].clone();
+    assert_eq!(within["announced_at"], json!(world.later(0)));
+    assert_eq!((&within["expected_by"], &within["effective_by"]), (&json!(world.later(61)), &json!(world.later(181))), "never too early");
+    world.now.set(world.now.get() - 1);
     world.wait(10);
     world.put_owner(ACME, "ann", &["orders.read", "keyward.keys.own"]).expect(200);
     let behind = world.get(&ann, &path_of(&made)).expect(200)["propagation"].clone();

@@ -14,7 +14,7 @@ use super::{Failure, Registry};
 use crate::{
     call::{ApiAnswer, ApiCall, AuditNote, Caller, Refused},
     sql::{Columns, Sql, SqlError},
-    time::rfc3339,
+    time::{rfc3339, rfc3339_not_before},
 };
 
 /// A policy as `PUT` takes it: what `GET` answers, where the propagation may stand but says nothing.
@@ -124,10 +124,10 @@ impl<S: Sql> Registry<S> {
         if version.rev == 0 {
             return Json::Null;
         }
-        let after = |wait: Millis| version.announced_at.map(|at| rfc3339(at.plus(wait)));
+        let after = |wait: Millis| version.announced_at.map(|at| rfc3339_not_before(at.plus(wait)));
         json!({
             "committed_at": rfc3339(version.changed_at),
-            "announced_at": after(Millis(0)),
+            "announced_at": version.announced_at.map(rfc3339),
             "expected_by": after(self.timing.freshness),
             "effective_by": after(self.timing.bound),
         })

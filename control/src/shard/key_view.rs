@@ -4,7 +4,10 @@ use keyward_shared::{time::Millis, timing::Timing};
 use serde_json::{Value, json};
 
 use super::rows::{Changed, KeyRow};
-use crate::{settings::ControlSettings, time::rfc3339};
+use crate::{
+    settings::ControlSettings,
+    time::{rfc3339, rfc3339_not_before},
+};
 
 /// When the last change of the key, its owner or its company was made, announced, and by when it is in effect.
 pub(super) fn propagation(key: &KeyRow, timing: &Timing) -> Value {
@@ -20,8 +23,8 @@ pub(super) fn stages(committed: Millis, announced: Option<Millis>, timing: &Timi
     json!({
         "committed_at": rfc3339(committed),
         "announced_at": announced.map(rfc3339),
-        "expected_by": announced.map(|at| rfc3339(at.plus(timing.freshness))),
-        "effective_by": announced.map(|at| rfc3339(at.plus(timing.bound))),
+        "expected_by": announced.map(|at| rfc3339_not_before(at.plus(timing.freshness))),
+        "effective_by": announced.map(|at| rfc3339_not_before(at.plus(timing.bound))),
     })
 }
 
