@@ -1,7 +1,9 @@
 //! The harness of the end-to-end tests: the whole of Keyward started in the real runtime, and what one needs to use it from outside.
 //!
 //! [`world`] starts a system with a short bound and speaks to it as operator, company or program; [`http`] is what comes back; [`raw`]
-//! sends what no HTTP library would; [`push`] makes traffic and hangs at the Feed object as an edge does; [`waiting`] polls until something becomes true; [`browser`] drives a real browser.
+//! sends what no HTTP library would; [`push`] makes traffic and hangs at the Feed object as an edge does; [`waiting`] polls until something
+//! becomes true; [`browser`] drives a real browser. [`changes`] takes something away from a key, [`probe`] watches from when on edges keep it
+//! out, [`stored`] compares the store with the objects.
 //!
 //! The tests are in `tests/`, one file per theme. Nothing here reaches into Keyward: what cannot be seen through HTTP, in the store or on
 //! disk is not tested here.
@@ -10,9 +12,12 @@
 
 pub mod browser;
 pub mod build;
+pub mod changes;
 pub mod http;
+pub mod probe;
 pub mod push;
 pub mod raw;
+pub mod stored;
 pub mod waiting;
 pub mod world;
 

@@ -12,4 +12,5 @@ mod refusals;
 mod restore;
 mod rights;
 mod rotation;
+mod stale;
 mod wrangler;
