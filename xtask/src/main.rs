@@ -8,6 +8,7 @@ mod dev;
 mod paths;
 mod rules;
 mod simulate;
+mod staleness;
 mod test;
 mod tools;
 
@@ -34,6 +35,8 @@ enum Task {
     Simulate(simulate::Arguments),
     /// Format, lints, dependency rules
     Check,
+    /// Measures how stale an edge can be
+    Staleness(staleness::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Check => check::run(),
+        Task::Staleness(arguments) => staleness::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

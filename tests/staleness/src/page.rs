@@ -1,0 +1,39 @@
+//! The page that shows a run: `docs/staleness.md`.
+
+use std::thread::available_parallelism;
+
+use crate::{
+    plan::{EVERY, Series},
+    report::{Report, seconds},
+};
+
+/// The page in Markdown; `month` says when it was measured.
+pub(crate) fn markdown(report: &Report, month: &str) -> String {
+    let Report { bound_s, freshness_s, edges, .. } = report;
+    let processors = available_parallelism().map_or(0, usize::from);
+    let every = EVERY.as_millis();
+    let finding = |series: Series| Some(format!("- **{}**: at most {}", series.title(), seconds(report.worst(series)?)));
+    let findings: Vec<String> = [Series::Pull, Series::Push, Series::ObjectsUnreachable].into_iter().filter_map(finding).collect();
+    let findings = findings.join("\n");
+    let push = if report.push { "" } else { "The series with push was not measured: this build has no push.\n\n" };
+    format!(
+        "# How stale an edge can be, measured
+
+Made by `cargo xtask staleness --docs docs` (do not edit). The real runtime, the shipped timing (freshness {freshness_s} s, bound {bound_s} s), {edges} edges,
+each with a view of the store of its own that is behind by the given lag, five minutes and for ever included. Each key is in use at every
+edge every {every} ms, before the change and after it. What is measured is the time from the acknowledgement of a change until the last edge keeps
+the key out, with a resolution of {every} ms. Measured {month} on {processors} processors, shared with other work.
+
+![Times by circumstance](staleness.svg)
+
+{findings}
+
+{push}In the series with the objects unreachable the edges are cut off from them while the change is made, the control plane is killed the moment it
+has acknowledged, and nothing of the change reaches the store: all that is left is the bound, less the 5 s that edges leave for clocks, less the age that their knowledge had. Without push an edge reads the
+feed every 10 s, and asks the Feed object itself once the feed is half as old as freshness, so a store that lags costs that much and no more,
+however far it is behind. The run fails if a key is let in after the bound, refused before the change, or let in after it was refused.
+
+{}",
+        report.table()
+    )
+}
