@@ -5,10 +5,10 @@ mod build;
 mod check;
 mod command;
 mod dev;
+mod measure;
 mod paths;
 mod rules;
 mod simulate;
-mod staleness;
 mod test;
 mod tools;
 
@@ -36,7 +36,9 @@ enum Task {
     /// Format, lints, dependency rules
     Check,
     /// Measures how stale an edge can be
-    Staleness(staleness::Arguments),
+    Staleness(measure::Arguments),
+    /// Load and crashes together
+    Endure(measure::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -46,7 +48,8 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Check => check::run(),
-        Task::Staleness(arguments) => staleness::run(&arguments),
+        Task::Staleness(arguments) => measure::run("keyward-staleness", &arguments),
+        Task::Endure(arguments) => measure::run("keyward-endurance", &arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

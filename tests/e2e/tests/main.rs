@@ -4,6 +4,7 @@
 
 mod asking;
 mod control;
+mod endurance;
 mod life;
 mod outage;
 mod page;
