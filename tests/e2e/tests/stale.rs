@@ -240,6 +240,11 @@ async fn a_control_plane_that_dies_with_its_acknowledgement_leaves_the_bound_to_
     scene.world.system.kv().inject(Fault::writing("", Effect::Fail(500)));
     let done = scene.change().await;
     scene.world.system.kill_control().await;
+    // Started anew they know nothing but what the store says, and that is old.
+    for edge in [1, 2] {
+        scene.world.system.kill_edge(edge).await;
+        scene.world.system.start_edge(edge).await.unwrap();
+    }
     sleep(BOUND + Duration::from_millis(500)).await;
     scene.world.system.start_control().await.unwrap();
     let changed = scene.announced(done).await;
