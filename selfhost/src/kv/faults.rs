@@ -30,7 +30,7 @@ pub enum Effect {
     Delay(Duration),
     /// It is answered with this status and has no effect.
     Fail(u16),
-    /// A write arrives at this view so much later; with [`FOREVER`] not until [`super::KvService::heal`].
+    /// A write arrives at this view so much later; with [`FOREVER`] not until [`super::KvService::heal`]. Of several lags the longest counts.
     Lag(Duration),
     /// A write never arrives at this view, not even when it is healed: only a later write of the name ends that.
     Lose,
@@ -42,7 +42,7 @@ pub enum Effect {
     Alternate,
 }
 
-/// As long as the fault lasts.
+/// Until the view is healed.
 pub const FOREVER: Duration = Duration::MAX;
 
 /// Which operations suffer, and how.
