@@ -26,8 +26,10 @@ pub enum Change {
     KeyDeleted,
     /// The key's expiry is brought forward to the next second.
     ExpiryShortened,
-    /// The key gets a successor and is revoked.
-    Replaced,
+    /// The key gets a successor and is revoked with that.
+    Rotated,
+    /// The key gets a successor and expires a second later.
+    RotatedWithOverlap,
 }
 
 /// The path that asks for [`PERMISSION`].
@@ -36,7 +38,7 @@ const PERMISSION: &str = "reports.read";
 
 impl Change {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Revoked,
         Self::PermissionWithdrawn,
         Self::OwnerDeactivated,
@@ -44,17 +46,18 @@ impl Change {
         Self::CompanyDeactivated,
         Self::KeyDeleted,
         Self::ExpiryShortened,
-        Self::Replaced,
+        Self::Rotated,
+        Self::RotatedWithOverlap,
     ];
 
     /// Status and code with which the key is refused then.
     pub fn refusal(self) -> (u16, &'static str) {
         match self {
-            Self::Revoked | Self::OwnerDeleted | Self::Replaced => (401, "key_revoked"),
+            Self::Revoked | Self::OwnerDeleted | Self::Rotated => (401, "key_revoked"),
             Self::PermissionWithdrawn => (403, "permission_denied"),
             Self::OwnerDeactivated | Self::CompanyDeactivated => (401, "owner_inactive"),
             Self::KeyDeleted => (401, "unknown_key"),
-            Self::ExpiryShortened => (401, "key_expired"),
+            Self::ExpiryShortened | Self::RotatedWithOverlap => (401, "key_expired"),
         }
     }
 
@@ -109,12 +112,14 @@ impl Case {
         let (company, owner, id) = (&self.company, &self.owner, &self.key.id);
         let key_path = format!("/v1/keys/{id}?company={company}");
         let owner_path = format!("/v1/owners/{owner}?company={company}");
-        let successor = if self.change == Change::Replaced { Some(world.key(company, owner, json!({})).await) } else { None };
+        let mut successor = None;
         let sent_ms = now_ms();
         match self.change {
-            Change::Revoked | Change::Replaced => {
+            Change::Revoked => {
                 world.revoke(company, id).await;
             }
+            Change::Rotated => successor = Some(world.rotate(company, id, json!({"overlap_s": 0})).await),
+            Change::RotatedWithOverlap => successor = Some(world.rotate(company, id, json!({"overlap_s": 1})).await),
             Change::PermissionWithdrawn => world.owner(company, owner, &["orders.read"], true).await,
             Change::OwnerDeactivated => world.owner(company, owner, &[PERMISSION], false).await,
             Change::OwnerDeleted => {

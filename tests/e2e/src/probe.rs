@@ -121,8 +121,9 @@ pub struct Course {
 }
 
 /// Judges what one edge did with a key that was good until a change, which was sent at `changed_ms` and in effect from `effective_ms` on.
-/// From then on nothing may be let in; before the change nothing may be refused; nothing is let in after a refusal; whatever is refused
-/// is refused for the reason `expected`. The error says what was wrong.
+/// From then on nothing may be let in; before the change nothing may be refused; nothing is let in after a refusal, unless the edge
+/// went away meanwhile: then it has forgotten what it knew. Whatever is refused is refused for the reason `expected`. The error says what was
+/// wrong.
 pub fn judge(seen: &[Seen], changed_ms: u64, effective_ms: u64, expected: (u16, &str)) -> Result<Course, String> {
     let mut course = Course::default();
     for one in seen {
@@ -148,7 +149,7 @@ pub fn judge(seen: &[Seen], changed_ms: u64, effective_ms: u64, expected: (u16, 
             Outcome::Unavailable => {
                 course.first_kept_out_ms.get_or_insert(one.sent_ms);
             }
-            Outcome::NoAnswer => {}
+            Outcome::NoAnswer => course.first_refused_ms = None,
             Outcome::Wrong(answer) => return Err(format!("a wrong answer: {answer}")),
         }
     }
@@ -178,6 +179,12 @@ mod tests {
             EXPECTED,
         );
         assert_eq!(course, Ok(Course { last_let_in_ms: Some(12), first_kept_out_ms: Some(14), first_refused_ms: Some(15) }));
+    }
+
+    #[test]
+    fn an_edge_that_went_away_has_forgotten_what_it_knew() {
+        let seen = seen(&[(12, refused()), (13, Outcome::NoAnswer), (14, Outcome::LetIn), (15, refused())]);
+        assert_eq!(judge(&seen, 10, 20, EXPECTED).map(|course| course.first_refused_ms), Ok(Some(15)));
     }
 
     #[test]

@@ -41,6 +41,13 @@ pub struct NewKey {
     pub object: Value,
 }
 
+impl NewKey {
+    fn read(object: Value) -> Self {
+        let text = |name: &str| object[name].as_str().unwrap_or_else(|| panic!("no {name}: {object}")).to_owned();
+        Self { id: text("id"), key: text("key"), object }
+    }
+}
+
 impl World {
     /// A new system.
     pub async fn start() -> Self {
@@ -100,9 +107,12 @@ impl World {
         let mut body = json!({"name": "A key", "owner": owner});
         body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
         let answer = self.operator("POST", &format!("/v1/keys?company={company}"), body).await.expect(201);
-        let object = answer.json();
-        let text = |name: &str| object[name].as_str().unwrap_or_else(|| panic!("no {name}: {object}")).to_owned();
-        NewKey { id: text("id"), key: text("key"), object }
+        NewKey::read(answer.json())
+    }
+
+    /// Gives a key a successor, as the operator. `how` is the body.
+    pub async fn rotate(&self, company: &str, id: &str, how: Value) -> NewKey {
+        NewKey::read(self.operator("POST", &format!("/v1/keys/{id}/rotate?company={company}"), how).await.expect(201).json())
     }
 
     /// Revokes a key, as the operator.

@@ -21,8 +21,7 @@ fn is(answer: Answer, status: u16, code: &str) -> Result<(), Box<Answer>> {
 async fn effective_by(world: &World, id: &str) -> Instant {
     let key = world.operator("GET", &format!("/v1/keys/{id}?company=acme"), Value::Null).await.json();
     let at: jiff::Timestamp = text(&key["propagation"], "effective_by").parse().unwrap();
-    // It is written in whole seconds, rounded down.
-    let left = at.duration_since(jiff::Timestamp::now()) + jiff::SignedDuration::from_secs(1);
+    let left = at.duration_since(jiff::Timestamp::now());
     Instant::now() + Duration::try_from(left).unwrap_or_default()
 }
 

@@ -33,6 +33,10 @@ use crate::{
 /// The companies: by their names in different shards.
 const COMPANIES: [&str; 4] = ["acme", "globex", "initech", "umbrella"];
 const OWNER: &str = "jane";
+/// What the names of all keys of the load begin with.
+pub(crate) const NAMED: &str = "endurance ";
+/// How many clients there are before the load begins.
+const WARMING: usize = 16;
 /// From here on more keys are ended than made.
 const MANY: usize = 600;
 
@@ -43,6 +47,25 @@ pub(crate) async fn companies(world: &World) -> Vec<&'static str> {
         world.owner(company, OWNER, &["orders.*"], true).await;
     }
     COMPANIES.to_vec()
+}
+
+/// Sends `requests` requests to the edge that is never killed, half of them with a key that it lets in: the runtime's heap grows for that long
+/// until it has found its size, and only then its growth says anything.
+pub(crate) async fn warm_up(world: &World, company: &str, requests: u64) {
+    let revoked = world.key(company, OWNER, json!({})).await;
+    world.revoke(company, &revoked.id).await;
+    let sent = Arc::new(AtomicU64::new(0));
+    let mut running = JoinSet::new();
+    for number in 0..WARMING {
+        let (http, url, sent) = (world.http.clone(), world.system.edge_url(), Arc::clone(&sent));
+        let key = if number % 2 == 0 { world.operator.clone() } else { revoked.key.clone() };
+        running.spawn(async move {
+            while sent.fetch_add(1, Ordering::Relaxed) < requests {
+                probe::ask(&http, &url, &key).await;
+            }
+        });
+    }
+    running.join_all().await;
 }
 
 /// All clients.
@@ -117,35 +140,56 @@ impl Client {
 
     /// A name that nothing else has.
     fn name(&self) -> String {
-        format!("endurance {}", self.numbers.fetch_add(1, Ordering::Relaxed))
+        format!("{NAMED}{}", self.numbers.fetch_add(1, Ordering::Relaxed))
     }
 
     async fn write(self, mut dice: Dice) {
         while self.goes_on() {
             let crowded = self.ledger.live() > MANY;
             match dice.below(100) {
-                0..40 if !crowded => drop(self.create(&mut dice).await),
-                40..60 => self.replace(&mut dice).await,
+                0..40 if !crowded => self.create(&mut dice).await,
+                40..60 => self.rotate(&mut dice).await,
                 60..85 => self.end(End::Revoked, &mut dice).await,
                 _ => self.end(End::Deleted, &mut dice).await,
             }
         }
     }
 
-    /// Makes a key, every other one blind, and uses it at once at every edge.
-    async fn create(&self, dice: &mut Dice) -> Option<()> {
+    async fn create(&self, dice: &mut Dice) {
         let company = dice.below(self.companies.len());
-        let (name, path) = (self.name(), format!("/v1/keys?company={}", self.companies[company]));
-        let mut body = json!({"name": name, "owner": OWNER});
+        let path = format!("/v1/keys?company={}", self.companies[company]);
+        if self.make(company, &path, json!({"owner": OWNER}), dice).await {
+            self.ledger.count("keys created");
+        }
+    }
+
+    /// Gives a key a successor and revokes it with that.
+    async fn rotate(&self, dice: &mut Dice) {
+        let Some((place, key)) = self.ledger.begin(End::Revoked, dice) else { return };
+        let path = |what: &str| format!("/v1/keys/{}{what}?company={}", key.id, self.companies[key.company]);
+        if !self.make(key.company, &path("/rotate"), json!({"overlap_s": 0}), dice).await {
+            return;
+        }
+        self.ledger.count("keys rotated");
+        let acknowledged_ms = now_ms();
+        if let Some(told_ms) = self.announced(Value::Null, &path("")).await {
+            self.ledger.ended(place, End::Revoked, (acknowledged_ms + self.bound_ms).min(told_ms));
+        }
+    }
+
+    /// Makes a key, every other one blind, and uses it at once at every edge.
+    async fn make(&self, company: usize, path: &str, mut body: Value, dice: &mut Dice) -> bool {
+        let name = self.name();
+        body["name"] = name.clone().into();
         let secret = (dice.below(2) == 0).then(|| mint::secret().unwrap());
         let (prefix, shard) = (Prefix::new("kw_live").unwrap(), Shard::of(&CompanyId::new(self.companies[company]).unwrap()));
         if let Some(secret) = &secret {
             body["digest"] = secret.digest(&prefix, shard).to_hex().into();
         }
-        let said = self.control.change(Method::POST, &path, &body, &name).await?;
+        let Some(said) = self.control.change(Method::POST, path, &body, &name).await else { return false };
         let Some(id) = said.body["id"].as_str().filter(|_| said.status == 201) else {
-            self.ledger.find(format!("a key was not created: {said:?}"));
-            return None;
+            self.ledger.find(format!("a key was not made by {path}: {said:?}"));
+            return false;
         };
         let text = match &secret {
             // The tag is no secret, so it comes back even when the first answer was lost.
@@ -156,9 +200,8 @@ impl Client {
             None => said.body["key"].as_str().map(str::to_owned),
         };
         if text.is_none() && (secret.is_some() || said.body["replayed"] != true) {
-            self.ledger.find(format!("a key was created and not given: {said:?}"));
+            self.ledger.find(format!("a key was made and not given: {said:?}"));
         }
-        self.ledger.count("keys created");
         if let Some(text) = &text {
             for (edge, url) in self.edges.iter().enumerate() {
                 let seen = probe::ask(&self.control.http, url, text).await;
@@ -168,15 +211,7 @@ impl Client {
             }
         }
         self.ledger.created(Key { id: id.to_owned(), name, company, text, state: State::Live });
-        Some(())
-    }
-
-    /// Gives a key a successor and revokes it.
-    async fn replace(&self, dice: &mut Dice) {
-        if self.create(dice).await.is_some() {
-            self.end(End::Revoked, dice).await;
-            self.ledger.count("keys replaced");
-        }
+        true
     }
 
     async fn end(&self, end: End, dice: &mut Dice) {
@@ -196,7 +231,7 @@ impl Client {
         let mut effective_ms = acknowledged_ms + self.bound_ms;
         if end == End::Revoked {
             match self.announced(said.body, &path("")).await {
-                Some(told_ms) => effective_ms = effective_ms.min(told_ms).max(acknowledged_ms),
+                Some(told_ms) => effective_ms = effective_ms.min(told_ms),
                 None => return,
             }
             self.ledger.count("keys revoked");
@@ -212,7 +247,9 @@ impl Client {
             if let Some(text) = key["propagation"]["effective_by"].as_str() {
                 return u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()).ok();
             }
-            self.ledger.count("revocations acknowledged before they were announced");
+            if !key.is_null() {
+                self.ledger.count("changes acknowledged before they were announced");
+            }
             sleep(Duration::from_millis(100)).await;
             if let Some(said) = self.control.once(Method::GET, path, &Value::Null, None).await {
                 key = said.body;

@@ -1,4 +1,4 @@
-//! Load and crashes together, in the real runtime: many clients create, revoke, replace, delete and use keys at two edges and the control
+//! Load and crashes together, in the real runtime: many clients create, rotate, revoke, delete and use keys at two edges and the control
 //! plane as fast as the machine lets them, while the control process and one edge are killed and started again.
 //!
 //! Read top-down: [`run`] (one run), [`ledger`] (what was acknowledged, and what must hold because of it), [`clients`] (the load), [`call`] (one
@@ -37,6 +37,8 @@ pub struct Plan {
     pub kills: u32,
     /// The bound.
     pub bound: Duration,
+    /// How many requests the edge that is never killed gets before the load begins; with 0 its memory is not judged.
+    pub warm_up: u64,
     /// How many clients use keys at each edge.
     pub users: usize,
     /// How many clients change keys.
@@ -49,6 +51,7 @@ pub struct Plan {
 pub async fn run(plan: Plan) -> Report {
     let mut world = World::with(|options| (options.edges, options.bound_s) = (EDGES, Some(plan.bound.as_secs_f64()))).await;
     let companies = clients::companies(&world).await;
+    clients::warm_up(&world, companies[0], plan.warm_up).await;
     let ledger = Arc::new(Ledger::default());
     let load = Load::start(&world, &plan, &companies, &ledger);
     let mut memory = Memory::default();

@@ -5,6 +5,9 @@ use std::{process::ExitCode, time::Duration};
 use clap::Parser;
 use keyward_endurance::{Plan, run};
 
+/// After about as many requests the memory of an edge no longer grows.
+const WARM_UP: u64 = 80_000;
+
 #[derive(Parser)]
 #[command(name = "cargo xtask endure", about = "Load and crashes together")]
 struct Arguments {
@@ -27,6 +30,7 @@ async fn main() -> ExitCode {
         time: Duration::from_mins(minutes.into()),
         kills,
         bound: Duration::from_secs(bound.into()),
+        warm_up: WARM_UP,
         users: 8,
         writers: 6,
         readers: 3,

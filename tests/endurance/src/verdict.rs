@@ -17,6 +17,7 @@ use tokio::time::sleep;
 
 use crate::{
     EDGES, Plan,
+    clients::NAMED,
     crashes::Memory,
     ledger::{End, Key, Ledger, State, refusal},
 };
@@ -84,7 +85,7 @@ pub(crate) async fn reach(
     findings.extend(trails(world, companies, &counts, &mut checked).await);
     findings.extend(store(world, plan, companies, &keys, &mut checked).await);
     let (lines, grown) = memory_of(&memory);
-    findings.extend(grown);
+    findings.extend(grown.filter(|_| plan.warm_up > 0));
     if unlisted > 0 {
         findings.push(format!("and {unlisted} more"));
     }
@@ -127,7 +128,8 @@ async fn existence(world: &World, companies: &[&str], keys: &[Key], checked: &mu
             findings.push(format!("{} is {:?}, the control plane says {found:?}", key.id, key.state));
         }
     }
-    findings.extend(listed.iter().map(|(name, key)| format!("{name} exists without having been acknowledged: {key:?}")));
+    let ours = listed.iter().filter(|(name, _)| name.starts_with(NAMED));
+    findings.extend(ours.map(|(name, key)| format!("{name} exists without having been acknowledged: {key:?}")));
     checked.push(format!("{} acknowledged keys compared with the control plane's {total}", keys.len()));
     findings
 }
@@ -176,7 +178,7 @@ async fn trails(world: &World, companies: &[&str], counts: &BTreeMap<&'static st
         }
         entries += trail["entries"].as_u64().unwrap_or(0);
     }
-    let changes: u64 = ["keys created", "keys revoked", "keys deleted"].iter().filter_map(|what| counts.get(what)).sum();
+    let changes: u64 = ["keys created", "keys rotated", "keys revoked", "keys deleted"].iter().filter_map(|what| counts.get(what)).sum();
     if entries < changes {
         findings.push(format!("{changes} changes were acknowledged, the trails have {entries} entries"));
     }

@@ -11,7 +11,7 @@ pub(crate) const CHANGES: [(Change, &str); 5] = [
     (Change::PermissionWithdrawn, "permission withdrawn"),
     (Change::OwnerDeactivated, "owner deactivated"),
     (Change::KeyDeleted, "deleted"),
-    (Change::Replaced, "rotated (the old key)"),
+    (Change::Rotated, "rotated (the old key)"),
 ];
 
 /// How many edges there are.
