@@ -19,19 +19,24 @@ pub(crate) fn markdown(report: &Report, month: &str) -> String {
     format!(
         "# How stale an edge can be, measured
 
-Made by `cargo xtask staleness --docs docs` (do not edit). The real runtime, the shipped timing (freshness {freshness_s} s, bound {bound_s} s), {edges} edges,
-each with a view of the store of its own that is behind by the given lag, five minutes and for ever included. Each key is in use at every
-edge every {every} ms, before the change and after it. What is measured is the time from the acknowledgement of a change until the last edge keeps
-the key out, with a resolution of {every} ms. Measured {month} on {processors} processors, shared with other work.
+Made by `cargo xtask staleness --docs docs`; do not edit. The real runtime, the shipped timing (freshness {freshness_s} s, bound {bound_s} s) and
+{edges} edges, each with its own view of the store, which is behind by the lag: up to five minutes, and for ever. Each key is in use at
+every edge every {every} ms, before the change and after it. What is measured is the time from the acknowledgement of a change until the
+last edge keeps the key out. {month}, {processors} processors shared with other work.
 
 ![Times by circumstance](staleness.svg)
 
 {findings}
 
-{push}In the series with the objects unreachable the edges are cut off from them while the change is made, the control plane is killed the moment it
-has acknowledged, and nothing of the change reaches the store: all that is left is the bound, less the 5 s that edges leave for clocks, less the age that their knowledge had. Without push an edge reads the
-feed every 10 s, and asks the Feed object itself once the feed is half as old as freshness, so a store that lags costs that much and no more,
-however far it is behind. The run fails if a key is let in after the bound, refused before the change, or let in after it was refused.
+{push}Without push an edge with traffic reads the feed in the store every 10 s, and asks the Feed object itself once the feed that it has is half
+as old as freshness: a store that lags costs that much, however far it is behind. An edge that has just started reads the feed for the
+first time when its first records need it, so there it can take as long with a store that does not lag.
+
+In the series with the objects unreachable the edges are cut off from them while the change is made, the control plane is killed the
+moment it has acknowledged, and nothing of the change comes into the store. All that is left is the bound, less the 5 s that edges leave
+for clocks, less the age that their knowledge had.
+
+The run fails if a key is let in after the bound, refused before the change, or let in after it was refused.
 
 {}",
         report.table()
