@@ -189,7 +189,7 @@ fn the_answer_says_when_a_change_is_in_effect_once_it_is_announced() {
 fn a_change_announced_within_a_second_is_promised_for_the_end_of_that_second() {
     let registry = registry();
     let rev = put(&registry, NOW);
-    registry.announced(rev, after(2_001)).unwrap();
+    registry.announced(rev, at(after(2_001))).unwrap();
     let (_, body) = answer(&registry, &call("GET", "/v1/policy", ""));
     assert_eq!(body["propagation"]["announced_at"], "2027-01-15T08:00:02Z");
     assert_eq!(body["propagation"]["expected_by"], "2027-01-15T08:01:03Z");
