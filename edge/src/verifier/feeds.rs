@@ -122,7 +122,7 @@ impl Feeds {
             return Vec::new();
         }
         self.next_poll = now.plus(timing.poll);
-        let used = |(number, group): (usize, &Group)| group.latest.as_ref().and_then(|_| u16::try_from(number).ok());
+        let used = |(number, group): (usize, &Group)| if group.used { u16::try_from(number).ok() } else { None };
         self.groups.iter().enumerate().filter_map(used).collect()
     }
 

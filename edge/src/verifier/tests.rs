@@ -335,6 +335,11 @@ fn the_poll_is_due_every_ten_seconds_for_the_groups_in_use() {
     assert_eq!(verifier.take_poll(Millis(T + 9_999)), Vec::<u16>::new());
     assert_eq!(verifier.take_poll(Millis(T + 10_000)), vec![0]);
     assert_eq!(verifier.take_poll(Millis(T + 10_001)), Vec::<u16>::new());
+    // Whoever uses a key wants to hear of its changes, long before the record itself has to be looked at again.
+    let mut fresh = self::verifier();
+    let world = World { record: stored(1, &record()), ..World::default() };
+    assert_eq!(verify(&mut fresh, &key(1).0, T, &world).0, vec!["record"]);
+    assert_eq!(fresh.take_poll(Millis(T)), vec![0]);
     assert!(!verifier.feed_wants_waking(0, Millis(T + 30_000)) && verifier.feed_wants_waking(0, Millis(T + 30_001)));
 }
 

@@ -14,7 +14,7 @@ const LONGEST_WAIT: Millis = Millis(25_000);
 /// Whether [`background`] has something to do.
 pub(super) fn is_due(state: &State, now: Millis) -> bool {
     let report = state.usage.due().is_some() && now >= state.report_expected_until;
-    report || (now >= state.verifier.next_poll() && state.verifier.feed_age(now).is_some())
+    report || now >= state.verifier.next_poll()
 }
 
 /// Polls the feeds in use and reports usage. The entry calls it when a decision says so.
