@@ -32,6 +32,8 @@ use crate::{
 
 /// How many records are put at once.
 const BATCH: u64 = 6;
+/// When the alarm takes a change further whose request did not: later than a request waits for the Feed object.
+const RESCUE: Millis = Millis(6_000);
 /// How long one alarm may go on publishing.
 const ALARM_LIMIT: Millis = Millis(20_000);
 
@@ -109,6 +111,10 @@ impl Shard {
             console_error!("shard {}: request {}: {failure}", core.name(), call.request_id);
         }
         if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
+            // In the turn of the commit, so that a crash right after it leaves no change that nobody takes further.
+            if let Err(error) = object::schedule(&self.state, Some(now().plus(RESCUE))).await {
+                console_error!("shard: cannot set the alarm: {error}");
+            }
             // The change stands, whatever becomes of its announcement.
             if let Err(error) = self.deliver_all(core).await.and_then(|()| core.refresh(&mut handled).map_err(sql_failed)) {
                 console_error!("shard {}: {error}", core.name());

@@ -26,6 +26,7 @@ use crate::{
 
 const BATCH: u64 = 6;
 const ALARM_LIMIT: u64 = 20_000;
+const RESCUE: u64 = 6_000;
 
 fn text(error: impl core::fmt::Display) -> String {
     error.to_string()
@@ -38,6 +39,7 @@ pub async fn api(world: &Rc<World>, index: usize, call: ApiCall, committed: impl
     let mut handled = handled.ok()?;
     committed(world, &handled);
     if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
+        schedule(world, Object::Shard(index), Some(world.shard(index).base.clock(world.time.now()).plus(Millis(RESCUE))));
         match deliver_all(world, index).await {
             Err(Gone::Died) => return None,
             Err(Gone::Failed(_)) | Ok(()) => {}
