@@ -29,8 +29,7 @@ last edge keeps the key out. {month}, {processors} processors shared with other 
 {findings}
 
 {push}Without push an edge with traffic reads the feed in the store every 10 s, and asks the Feed object itself once the feed that it has is half
-as old as freshness: a store that lags costs that much, however far it is behind. An edge that has just started reads the feed for the
-first time when its first records need it, so there it can take as long with a store that does not lag.
+as old as freshness: a store that lags costs that much, however far it is behind.
 
 In the series with the objects unreachable the edges are cut off from them while the change is made, the control plane is killed the
 moment it has acknowledged, and nothing of the change comes into the store. All that is left is the bound, less the 5 s that edges leave
