@@ -6,6 +6,7 @@ mod check;
 mod command;
 mod dev;
 mod measure;
+mod mutants;
 mod paths;
 mod rules;
 mod simulate;
@@ -39,6 +40,8 @@ enum Task {
     Staleness(measure::Arguments),
     /// Load and crashes together
     Endure(measure::Arguments),
+    /// Changes a crate in many small ways and sees whether its tests notice
+    Mutants(mutants::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Staleness(arguments) => measure::run("keyward-staleness", &arguments),
         Task::Endure(arguments) => measure::run("keyward-endurance", &arguments),
+        Task::Mutants(arguments) => mutants::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

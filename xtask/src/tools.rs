@@ -30,6 +30,7 @@ const TEST_RUNNER: Tool =
     Tool { package: "wasm-bindgen-cli", version: "0.2.129", binary: "wasm-bindgen-test-runner", locked: false, minutes: "two minutes" };
 const WASM_PACK: Tool = Tool { package: "wasm-pack", version: "0.15.1", binary: "wasm-pack", locked: true, minutes: "two minutes" };
 const DENY: Tool = Tool { package: "cargo-deny", version: "0.20.2", binary: "cargo-deny", locked: true, minutes: "three minutes" };
+const MUTANTS: Tool = Tool { package: "cargo-mutants", version: "27.1.0", binary: "cargo-mutants", locked: true, minutes: "two minutes" };
 
 /// Makes sure that Rust compiles for `target`.
 pub(crate) fn wasm_target(target: &str) -> Result<()> {
@@ -95,6 +96,11 @@ pub(crate) fn path_with(program: &Path) -> Result<OsString> {
 /// The program that checks licences and sources of dependencies.
 pub(crate) fn deny() -> Result<PathBuf> {
     installed(&DENY)
+}
+
+/// The program that changes code to see whether the tests notice.
+pub(crate) fn mutants() -> Result<PathBuf> {
+    installed(&MUTANTS)
 }
 
 fn installed(tool: &Tool) -> Result<PathBuf> {
