@@ -53,6 +53,13 @@ mod tests {
     }
 
     #[test]
+    fn each_digit_stands_for_its_place_in_the_alphabet() {
+        for (value, digit) in (0_u64..).zip(ALPHABET) {
+            assert_eq!((decode(&[*digit]), encode::<1>(value)), (Some(value), [*digit]));
+        }
+    }
+
+    #[test]
     fn other_characters_and_overflow_are_no_number() {
         assert_eq!(decode(b"12_4"), None);
         assert_eq!(decode(b"zzzzzzzzzzzzzz"), None);

@@ -234,6 +234,30 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_the_changes_makes_no_difference() {
+        let sorted = feed().changes;
+        let backwards = sorted.iter().copied().rev().collect();
+        assert_eq!(Feed::new(0, feed().issued_at, feed().since, backwards), feed());
+        let [twice, ..] = sorted[..] else { panic!("the feed lists nothing") };
+        let again = Feed::new(0, Millis(1), Millis(0), vec![twice, Change(twice.0, twice.1 + 1)]);
+        assert_eq!((again.changes.len(), again.rev_of(twice.0)), (1, Some(twice.1 + 1)));
+    }
+
+    #[test]
+    fn a_change_stays_listed_for_seven_days() {
+        assert_eq!(KEPT.as_secs(), 604_800);
+    }
+
+    #[test]
+    fn a_subject_is_sixteen_lower_case_hexadecimal_characters() {
+        let subject = Subject::policy();
+        assert_eq!(subject.to_string().parse(), Ok(subject));
+        for bad in ["", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "0123456789abcdeg", "+123456789abcdef"] {
+            assert_eq!(bad.parse::<Subject>(), Err(SubjectError), "{bad}");
+        }
+    }
+
+    #[test]
     fn another_groups_feed_and_another_version_are_refused() {
         let secrets = SecretList::single([3; 32]);
         let misplaced = seal::seal(&secrets, &name(1), &serde_json::to_string(&feed()).unwrap());

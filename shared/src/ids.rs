@@ -133,6 +133,8 @@ mod tests {
     fn a_key_id_is_made_of_random_bytes_and_parses_again() {
         let id = KeyId::from_random([0xff; 16]);
         assert_eq!(KeyId::new(id.as_str()), Ok(id));
+        let counted = KeyId::from_random([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+        assert_eq!(counted.as_str(), "key_5McJmDgrvcm7AQFuv3B2", "each half big-endian, in ten digits");
         for bad in ["key_", "key_0000000000000000000", "key_000000000000000000000", "kex_00000000000000000000", "key_0000000000000000000-"]
         {
             assert_eq!(KeyId::new(bad), Err(IdError::KeyId), "{bad:?}");

@@ -71,6 +71,7 @@ fn it_refuses_what_serde_json_refuses() {
         r#"{"text":"a","number":1,"kinds":["Other"]}"#,
         r#"{"text":"a","number":1,"kinds":[{"With":"x","Plain":1}]}"#,
         r#"{"text":"a","number":1,"kinds":[{"Plain":"x"}]}"#,
+        r#"{"text":"a","number":1,"kinds":[{"Plain":}]}"#,
         r#"{"text":"a","number":1,"pairs":[["a"]]}"#,
         r#"{"text":"a","number":1,"pairs":[["a",1,2]]}"#,
         r#"{"text":"a","number":1,"pairs":["a",1}"#,
@@ -107,6 +108,9 @@ fn what_is_passed_over_must_be_json_too() {
     }
     let deep = |depth: usize| format!("{{\"x\":{}{},\"v\":1}}", "[".repeat(depth), "]".repeat(depth));
     assert!(from_str::<One>(&deep(60)).is_ok() && from_str::<One>(&deep(100_000)).is_err());
+    assert!(from_str::<One>(&deep(63)).is_ok() && from_str::<One>(&deep(64)).is_err(), "64 deep, the object counted");
+    let wide = format!("{{\"x\":[{}],\"v\":1}}", vec!["[{}]"; 1_000].join(","));
+    assert!(from_str::<One>(&wide).is_ok(), "what is closed no longer counts");
 }
 
 #[test]
@@ -115,6 +119,15 @@ fn an_error_names_the_field_and_never_a_value() {
     assert_eq!(from_str::<Whole>(r#"{"y":"s3cret"}"#).unwrap_err().problem, Problem::UnknownField("y".into()));
     let error = from_str::<Whole>(r#"{"text":"a","number":"s3cret"}"#).unwrap_err();
     assert_eq!(error.to_string(), "an unexpected value, at byte 21");
+}
+
+#[test]
+fn a_number_that_fits_no_field_is_told_from_what_is_no_number() {
+    for (number, problem) in
+        [("1.5", Problem::Value), ("1e3", Problem::Value), ("1E3", Problem::Value), ("-1", Problem::Value), ("01", Problem::Syntax)]
+    {
+        assert_eq!(from_str::<u64>(number).unwrap_err().problem, problem, "{number}");
+    }
 }
 
 #[test]

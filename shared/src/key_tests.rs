@@ -68,6 +68,44 @@ fn bad_keys_are_refused() {
 }
 
 #[test]
+fn a_text_that_is_no_key_says_why() {
+    let good = "kw_live_MDeuq7Rm2ZxV0bTgYc9LwN4sKd8HfA1eHJcGDjP1R2TU5";
+    for (text, why) in [
+        ("", KeyError::Length),
+        (&good[7..], KeyError::Length),
+        (&good.replace("kw_live", "abcdefghijklmnopq"), KeyError::Length),
+        (&good.replace("live_", "live-"), KeyError::Separator),
+        (&good.replace("kw_live", "KW"), KeyError::Prefix),
+        (&good.replace("MDeu", "MD-u"), KeyError::Character),
+        (&good.replace("MDeu", "MDeU"), KeyError::Checksum),
+    ] {
+        assert_eq!(ParsedKey::parse(text.as_bytes()).err(), Some(why), "{text}");
+    }
+}
+
+#[test]
+fn the_shortest_and_the_longest_prefix_make_keys_too() {
+    let shard = Shard::of(&CompanyId::new("demo").unwrap());
+    for text in ["a", "abcdefghijklmnop"] {
+        let (prefix, secret) = (Prefix::new(text).unwrap(), Secret::from_bytes([b'7'; SECRET_LEN]).unwrap());
+        let key = KeyString::assemble(&prefix, shard, &secret, Tag::from_bytes([b'0'; TAG_LEN]).unwrap());
+        assert_eq!(ParsedKey::parse(key.reveal().as_bytes()).map(|key| key.prefix().len()), Ok(text.len()));
+    }
+}
+
+#[test]
+fn parts_with_other_characters_are_refused() {
+    assert_eq!(Secret::from_bytes([b'-'; SECRET_LEN]).err(), Some(KeyError::Character));
+    assert!(Tag::from_bytes([b'-'; TAG_LEN]).is_err() && Shard::from_bytes([b'-'; 4]).is_err());
+}
+
+#[test]
+fn a_key_belongs_to_the_companies_of_its_shard_only() {
+    let key = ParsedKey::parse(b"kw_live_MDeuq7Rm2ZxV0bTgYc9LwN4sKd8HfA1eHJcGDjP1R2TU5").unwrap();
+    assert!(key.belongs_to(&CompanyId::new("demo").unwrap()) && !key.belongs_to(&CompanyId::new("other").unwrap()));
+}
+
+#[test]
 fn a_key_and_its_parts_print_nothing_secret() {
     let text = "kw_live_MDeuq7Rm2ZxV0bTgYc9LwN4sKd8HfA1eHJcGDjP1R2TU5";
     let key = ParsedKey::parse(text.as_bytes()).unwrap();

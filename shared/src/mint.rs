@@ -29,3 +29,20 @@ pub fn key(prefix: &Prefix, shard: Shard, tags: &TagSecrets) -> Result<(KeyStrin
     let digest = secret.digest(prefix, shard);
     Ok((KeyString::assemble(prefix, shard, &secret, tags.tag(shard, &digest)), digest))
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))] // browsers have their own test, in tests/browser.rs
+mod tests {
+    use super::*;
+    use crate::{ids::CompanyId, key::ParsedKey};
+
+    #[test]
+    fn a_minted_key_parses_is_the_issuers_and_is_another_each_time() {
+        let (prefix, shard) = (Prefix::new("kw_live").unwrap(), Shard::of(&CompanyId::new("demo").unwrap()));
+        let tags = TagSecrets::parse(&"ab".repeat(32)).unwrap();
+        let (key, digest) = self::key(&prefix, shard, &tags).unwrap();
+        let parsed = ParsedKey::parse(key.reveal().as_bytes()).unwrap();
+        assert_eq!((parsed.digest(), parsed.shard()), (digest, shard));
+        assert!(tags.made(parsed.tag(), shard, &digest));
+        assert_ne!(self::key(&prefix, shard, &tags).unwrap().1, digest);
+    }
+}

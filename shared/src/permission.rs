@@ -234,6 +234,7 @@ mod tests {
             ("*", "keyward.*", false),
             ("keyward.*", "keyward.keys.own", true),
             ("keyward.*", "keyward.operator", false),
+            ("keyward.*", "keyward.operator.all", false),
             ("keyward.*", "orders.read", false),
             ("keyward.operator", "keyward.operator", true),
         ] {
@@ -260,6 +261,11 @@ mod tests {
         assert_eq!(set("orders.read orders.* orders.read").to_scope(), "orders.*");
         assert_eq!(set("orders.*").first_missing(&set("orders.read billing.read")).map(Permission::as_str), Some("billing.read"));
         assert!(!set("* keyward.operator").without_operator().allows_str(OPERATOR));
+        assert_eq!(set("* keyward.operator").without_operator(), set("*"));
+        assert!(set("orders.* billing.read").covers(&set("orders.read")) && !set("orders.read").covers(&set("orders.*")));
+        assert!(set("").is_empty() && !set("orders.read").is_empty());
+        assert_eq!(set("b a").iter().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(set("b a").to_scope(), "a b");
         let many: Vec<_> = (0..101).map(|n| format!("p{n}")).collect();
         assert_eq!(PermissionSet::parse(many.iter().map(String::as_str)), Err(PermissionError::Count));
     }

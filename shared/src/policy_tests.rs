@@ -28,6 +28,9 @@ fn the_first_rule_that_matches_wins() {
             {"path":"/public/**","anonymous":true},
             {"path":"/app/**","bearer":"origin"},
             {"path":"/exact"},
+            {"methods":["GET"],"path":"/head","permission":"get"},
+            {"methods":["HEAD"],"path":"/head","permission":"head"},
+            {"methods":["HEAD"],"path":"/only-head"},
             {"path":"/caf%C3%A9/x","permission":"coffee"},
             {"path":"/","permission":"home"}]}"#,
     );
@@ -47,6 +50,10 @@ fn the_first_rule_that_matches_wins() {
         ("GET", "/exact/", "key"),
         ("GET", "/exact/x", "denied"),
         ("GET", "/Exact", "denied"),
+        ("GET", "/head", "get"),
+        ("HEAD", "/head", "get"),
+        ("HEAD", "/only-head", "key"),
+        ("GET", "/only-head", "denied"),
         ("GET", "/caf%c3%a9/x", "coffee"),
         ("GET", "/", "home"),
     ] {
@@ -70,6 +77,39 @@ fn everything_that_is_wrong_is_named_at_once() {
     let fields: Vec<_> = policy.problems().into_iter().map(|problem| problem.field).collect();
     assert_eq!(fields, ["rules[0].path", "rules[1].path", "rules[2].path", "rules[3].path", "rules[4].methods", "rules[5].anonymous"]);
     assert!(serde_json::from_str::<Policy>(r#"{"rules":[{"path":"/x","permision":"a"}]}"#).is_err());
+}
+
+#[test]
+fn a_rule_is_held_to_its_limits() {
+    let wrong = |methods: &[&str], path: &str| {
+        let rule = Rule {
+            methods: methods.iter().map(ToString::to_string).collect(),
+            path: path.into(),
+            permission: None,
+            anonymous: false,
+            bearer: None,
+        };
+        let problems = Policy { default: Fallback::Deny, rules: vec![rule] }.problems();
+        problems.into_iter().map(|problem| problem.field).collect::<Vec<_>>().join(" ")
+    };
+    for (method, good) in [
+        ("GET", true),
+        ("M-SEARCH", true),
+        ("A".repeat(32).as_str(), true),
+        ("A".repeat(33).as_str(), false),
+        ("", false),
+        ("get", false),
+        ("G3T", false),
+    ] {
+        assert_eq!(wrong(&["GET", method], "/x").is_empty(), good, "{method}");
+    }
+    let path = |length: usize| format!("/{}", "x".repeat(length - 1));
+    assert_eq!((wrong(&[], &path(1024)), wrong(&[], &path(1025))), (String::new(), "rules[0].path".into()));
+
+    let rule = Rule { methods: vec![], path: "/x".into(), permission: None, anonymous: false, bearer: None };
+    let many = |count: usize| Policy { default: Fallback::Deny, rules: vec![rule.clone(); count] }.problems();
+    assert_eq!(many(MAX_RULES), vec![]);
+    assert_eq!(many(MAX_RULES + 1).into_iter().map(|problem| problem.field).collect::<Vec<_>>(), ["rules"]);
 }
 
 #[test]

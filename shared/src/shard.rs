@@ -98,5 +98,10 @@ mod tests {
         for groups in [0, 1, 2, 7, 1000] {
             assert!("zzzz".parse::<Shard>().unwrap().feed_group(groups) < groups.max(1));
         }
+        assert_eq!(
+            "MDeu".parse::<Shard>().unwrap().feed_group(1000),
+            724,
+            "the edge and the control plane count alike, version after version"
+        );
     }
 }

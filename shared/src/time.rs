@@ -38,3 +38,23 @@ impl Millis {
         Self(ms as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates() {
+        let most = Millis(u64::MAX);
+        assert_eq!((Millis(7).plus(Millis(3)), Millis(7).minus(Millis(3))), (Millis(10), Millis(4)));
+        assert_eq!((most.plus(Millis(1)), Millis(3).minus(Millis(7)), Millis::from_secs(u64::MAX)), (most, Millis(0), most));
+        assert_eq!((Millis::from_secs(2), Millis(2_999).as_secs()), (Millis(2_000), 2));
+    }
+
+    #[test]
+    fn a_javascript_clock_is_read_and_nonsense_is_zero() {
+        for (ms, read) in [(1_795_000_000_000.9, 1_795_000_000_000), (0.0, 0), (-1.0, 0), (f64::NAN, 0), (f64::INFINITY, u64::MAX)] {
+            assert_eq!(Millis::from_js(ms), Millis(read), "{ms}");
+        }
+    }
+}
