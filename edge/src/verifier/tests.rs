@@ -10,6 +10,9 @@ use keyward_shared::{
 use super::{testing::*, *};
 use crate::gate::{self, Outcome};
 
+mod gate_tests;
+mod limits;
+
 const T: u64 = 1_000_000;
 
 /// What every read gives; what is not set is unavailable.
