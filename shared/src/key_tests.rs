@@ -135,6 +135,18 @@ fn characters_are_drawn_without_favour() {
 }
 
 #[test]
+fn bytes_that_would_favour_a_character_are_thrown_away_and_more_are_drawn() {
+    let mut draws = 0;
+    let secret = Secret::draw(|bytes| {
+        draws += 1;
+        bytes.fill(248);
+        bytes[..10].fill(draws);
+        Ok::<_, ()>(())
+    });
+    assert_eq!(secret.unwrap().as_str(), "1111111111222222222233333333");
+}
+
+#[test]
 fn a_failing_source_of_randomness_makes_no_secret() {
     assert!(Secret::draw(|_| Err("no randomness")).is_err());
 }

@@ -232,4 +232,31 @@ fn own_keys_are_seen_by_their_owner_and_all_by_who_may_see_them() {
     assert!(sees(&person("keyward.keys"), &company, &bob, &key_id(2)));
     assert!(changes(&own, &company, &ann).is_ok() && changes(&person("keyward.keys"), &company, &bob).is_err());
     assert!(changes(&person("keyward.operator"), &company, &bob).is_ok());
+    assert!(changes(&own, &company, &bob).is_err(), "another owner's");
+    assert!(changes(&own, &CompanyId::new("other").unwrap(), &ann).is_err(), "the same id elsewhere");
+    assert!(changes(&person("orders.read"), &company, &ann).is_err(), "one's own, without the permission for it");
+}
+
+#[test]
+fn a_refusal_names_the_permission_that_opens_the_call_or_the_operator() {
+    for (endpoint, detail) in [
+        (Endpoint::CreateKey, "the permission keyward.keys.own is missing"),
+        (Endpoint::ListKeys, "the permission keyward.keys.own is missing"),
+        (Endpoint::PutOwner, "the permission keyward.owners is missing"),
+        (Endpoint::ListAudit, "the permission keyward.audit is missing"),
+        (Endpoint::PutPolicy, "only the operator may do this"),
+    ] {
+        let Refused(problem) = require(endpoint, "", &person("orders.read")).unwrap_err();
+        assert_eq!((problem.code, problem.detail.as_str()), (Code::Forbidden, detail), "{endpoint:?}");
+    }
+}
+
+#[test]
+fn a_restriction_is_passed_on_as_it_is_and_never_lifted() {
+    let restricted = |restriction: &str| with_key("orders.* keyward.keys.own", |key| key.restriction = Some(set(restriction)));
+    let made = inherit(&restricted("orders.* billing.read"), false, &set("orders.*"), limits(None, "", None));
+    assert!(made.is_err(), "what its owner no longer has would come back with the owner's permission");
+    let (old, lifted) = (limits(Some("orders.read"), "", None), limits(None, "", None));
+    assert!(widen(&restricted("*"), &set("orders.*"), &old, &lifted).is_err(), "not even where the owner has nothing beyond it");
+    assert!(widen(&with_key("orders.* keyward.keys.own", |_| {}), &set("orders.*"), &old, &lifted).is_ok());
 }
