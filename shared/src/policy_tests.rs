@@ -74,6 +74,8 @@ fn everything_that_is_wrong_is_named_at_once() {
             {"path":"/x","anonymous":true,"permission":"a"}]}"#,
     )
     .unwrap();
+    let details: Vec<_> = policy.problems().into_iter().take(3).map(|problem| problem.detail).collect();
+    assert_eq!(details, ["the path does not begin with a slash", "** may only stand at the end", "* must be a whole segment"]);
     let fields: Vec<_> = policy.problems().into_iter().map(|problem| problem.field).collect();
     assert_eq!(fields, ["rules[0].path", "rules[1].path", "rules[2].path", "rules[3].path", "rules[4].methods", "rules[5].anonymous"]);
     assert!(serde_json::from_str::<Policy>(r#"{"rules":[{"path":"/x","permision":"a"}]}"#).is_err());
