@@ -215,6 +215,8 @@ mod tests {
             assert!(Permission::new(bad).is_err(), "{bad}");
         }
         assert_eq!(Permission::new(&"a".repeat(101)), Err(PermissionError::Length));
+        assert_eq!(Permission::new(""), Err(PermissionError::Length));
+        assert!(Permission::new(&"a".repeat(100)).is_ok());
     }
 
     #[test]
@@ -268,5 +270,6 @@ mod tests {
         assert_eq!(set("b a").to_scope(), "a b");
         let many: Vec<_> = (0..101).map(|n| format!("p{n}")).collect();
         assert_eq!(PermissionSet::parse(many.iter().map(String::as_str)), Err(PermissionError::Count));
+        assert!(PermissionSet::parse(many.iter().take(100).map(String::as_str)).is_ok());
     }
 }

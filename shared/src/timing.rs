@@ -140,10 +140,17 @@ mod tests {
             ("1", "999999999", TimingError::Bound),
             ("1", "4", TimingError::Bound),
             ("1", "90000", TimingError::Bound),
+            ("1", "4.999", TimingError::Bound),
+            ("1", "86400.001", TimingError::Bound),
             ("0.5", "180", TimingError::Freshness),
+            ("0.999", "180", TimingError::Freshness),
+            ("180.001", "180", TimingError::Freshness),
             ("181", "180", TimingError::Freshness),
         ] {
             assert_eq!(Timing::parse(freshness, bound), Err(error), "{freshness} {bound}");
+        }
+        for (freshness, bound) in [("1", "5"), ("5", "5"), ("1", "86400"), ("86400", "86400")] {
+            assert!(Timing::parse(freshness, bound).is_ok(), "{freshness} {bound}");
         }
     }
 }
