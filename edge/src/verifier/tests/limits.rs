@@ -156,6 +156,17 @@ fn one_silent_shard_keeps_no_other_from_being_asked_and_few_are_remembered() {
 }
 
 #[test]
+fn a_newer_feed_takes_the_place_of_an_older_one() {
+    let mut verifier = verifier();
+    give(&mut verifier, Read::Record(shard(), key(1).1), stored(1, &record()), T);
+    for (issued, changes, expected) in [(T, vec![], "Active"), (T + 1, vec![Change(owner(), 101)], "unavailable")] {
+        give(&mut verifier, Read::Feed(0), found(feed(issued, 0, &changes)), T + 10);
+        assert_eq!(verifier.feed_age(Millis(T + 10)), Some(Millis(T + 10 - issued)));
+        assert_eq!(verify(&mut verifier, &key(1).0, T + 10, &World::default()).1, expected);
+    }
+}
+
+#[test]
 fn a_key_keeps_its_identity_as_long_as_it_has_the_same_owner() {
     let mut verifier = verifier();
     let mut identity = |n: u8, record: &Record| {
@@ -171,6 +182,7 @@ fn a_key_keeps_its_identity_as_long_as_it_has_the_same_owner() {
     distinct.sort_unstable();
     distinct.dedup();
     assert_eq!(distinct.len(), 7, "each digest has its own");
+    assert!(distinct.iter().all(|identity| *identity <= 0x00ff_ffff), "three bytes, as the answer to the entry has room for");
     assert_eq!(identity(1, &Record { rev: 101, ..record() }), first);
     let mut last = first;
     for (rev, record) in (102..).zip([
