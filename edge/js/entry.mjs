@@ -84,9 +84,10 @@ function ask(method, path, headers, address) {
   return read < text.length ? SLOW : bindings.decide(written, address !== undefined, askedAt);
 }
 
-/** Owner, company and key id of an identity number; asked for once. */
+/** Owner, company and key id of an identity number; asked for once. 0 is none: the numbers are used up, and every request asks. */
 function identityOf(answer) {
   const number = answer >>> IDENTITY_SHIFT;
+  if (number === 0) return bindings.last_identity().split("\n");
   let identity = identities.get(number);
   if (identity === undefined) {
     identity = bindings.last_identity().split("\n");

@@ -15,6 +15,8 @@ use lru::LruCache;
 const MAX_RECORDS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 /// The most absences remembered.
 const MAX_ABSENT: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+/// The last number of an identity. The answer to the entry has room for some more.
+const LAST_IDENTITY: u32 = 0x00ff_ffff;
 
 /// How a held record stands against the latest feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub struct Held {
     /// The record.
     pub record: Record,
     /// Numbers the identity, so that prepared headers can be kept outside. Another record of the same key
-    /// with the same owner keeps it.
+    /// with the same owner keeps it. 0: the numbers are used up, and nothing may be kept under it.
     pub identity: u32,
     pub(super) subjects: [Subject; 4],
     pub(super) standing: Cell<Standing>,
@@ -123,7 +125,11 @@ impl Records {
         };
         let identity = held.filter(same).map(|held| held.identity);
         let identity = identity.unwrap_or_else(|| {
-            self.identities = self.identities.wrapping_add(1) & 0x00ff_ffff;
+            // No number is given twice: what is kept outside under it would be given to another key.
+            if self.identities == LAST_IDENTITY {
+                return 0;
+            }
+            self.identities += 1;
             self.identities
         });
         self.absent.pop(&digest);
@@ -140,5 +146,21 @@ impl Records {
     /// Whether the authority said so within freshness.
     pub(super) fn is_absent(&mut self, digest: &Digest, now: Millis, timing: &Timing) -> bool {
         matches!(self.absent.get(digest), Some(Entry::Absent(at)) if now < at.plus(timing.freshness))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verifier::testing::{key, record};
+
+    #[test]
+    fn no_two_keys_ever_have_the_same_identity_even_when_the_numbers_are_used_up() {
+        let mut records = Records { identities: LAST_IDENTITY - 1, ..Records::default() };
+        let mut identity = |n: u8| {
+            records.insert(key(n).1, record());
+            records.get(&key(n).1).unwrap().identity
+        };
+        assert_eq!([1, 2, 3, 1, 2].map(&mut identity), [LAST_IDENTITY, 0, 0, LAST_IDENTITY, 0]);
     }
 }
