@@ -99,6 +99,7 @@ fn without_changes_or_questions_nothing_is_published() {
     let feed = feed(&sql);
     assert_eq!(feed.due(NOW), Ok(None));
     assert_eq!(feed.begin_publication(NOW), Ok(None));
+    assert_eq!(feed.due(Millis(1)), Ok(None), "nor where the clock does not go: nobody has ever asked");
 }
 
 #[test]

@@ -230,6 +230,9 @@ fn own_keys_are_seen_by_their_owner_and_all_by_who_may_see_them() {
     assert!(sees(&own, &company, &ann, &key_id(2)) && !sees(&own, &company, &bob, &key_id(2)));
     assert!(!sees(&own, &CompanyId::new("other").unwrap(), &ann, &key_id(2)), "the same id elsewhere is somebody else");
     assert!(sees(&person("keyward.keys"), &company, &bob, &key_id(2)));
+    let managing = with_key("keyward.keys.own", |_| {});
+    assert!(sees(&managing, &company, &ann, &key_id(2)) && !sees(&managing, &company, &bob, &key_id(2)), "a key sees what its owner sees");
+    assert!(sees(&managing, &company, &bob, &key_id(1)), "and itself");
     assert!(changes(&own, &company, &ann).is_ok() && changes(&person("keyward.keys"), &company, &bob).is_err());
     assert!(changes(&person("keyward.operator"), &company, &bob).is_ok());
     assert!(changes(&own, &company, &bob).is_err(), "another owner's");
