@@ -4,7 +4,10 @@
 
 mod shard_world;
 
-use keyward_control::{call::ApiCall, shard::outbox::Delivery};
+use keyward_control::{
+    call::{ApiCall, Authenticate, Caller, Credential},
+    shard::outbox::Delivery,
+};
 use keyward_shared::{
     digest::Digest,
     feed::Subject,
@@ -29,11 +32,12 @@ fn publish(world: &World) -> usize {
 
 /// Publishes and announces until nothing is left.
 fn settle(world: &World) {
-    while world.shard.next_alarm(world.at()).unwrap().is_some() {
+    for _ in 0..3 {
         publish(world);
         world.announce();
         world.wait(91);
     }
+    assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None);
 }
 
 #[test]
@@ -187,6 +191,35 @@ fn entries_that_failed_wait_longer_each_time_and_a_minute_at_most() {
         world.now.set(next.0);
     }
     assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+}
+
+#[test]
+fn what_somebody_from_another_shard_does_here_is_noted_in_their_own_companys_trail() {
+    let world = World::peopled();
+    settle(&world);
+    let request = Authenticate { credential: bootstrap(), address: None, request_id: "r".into() };
+    let caller = Caller { company: company("elsewhere"), ..world.shard.authenticate(world.at(), &request).unwrap() };
+    let weaker = Caller { permissions: caller.permissions.without_operator(), ..caller.clone() };
+    let path = format!("/v1/owners/ann?company={ACME}");
+    world.call(&Credential::Vouched(weaker), "DELETE", &path, Value::Null).expect(404);
+    world.wait(1);
+    world.call(&Credential::Vouched(caller), "DELETE", &format!("/v1/companies/{ACME}"), Value::Null).expect(204);
+    let notes = || {
+        let deliveries = world.shard.deliveries(world.at()).unwrap().into_iter();
+        deliveries.filter_map(|delivery| if let Delivery::Note(id, note) = delivery { Some((id, note)) } else { None }).collect::<Vec<_>>()
+    };
+    let said: Vec<_> = notes().into_iter().map(|(_, note)| (note.company, note.actor, note.action, note.target, note.outcome)).collect();
+    let note = |action: &str, target: &str, outcome: String| (company("elsewhere"), "admin".into(), action.into(), target.into(), outcome);
+    let refused = format!("not_found in {ACME}");
+    assert_eq!(said, [note("owner.delete", "ann", refused), note("company.delete", ACME, "done".into())]);
+    let mut ids: Vec<_> = notes().into_iter().map(|(_, note)| note.id).collect();
+    assert!(ids.iter().all(|id| id.starts_with(&format!("{}-", world.shard.name()))), "{ids:?}");
+    ids.dedup();
+    assert_eq!(ids.len(), 2, "each is written once, however often it is delivered");
+    for (id, _) in notes() {
+        world.shard.delivered(id).unwrap();
+    }
+    assert!(notes().is_empty());
 }
 
 #[test]
