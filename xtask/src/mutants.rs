@@ -67,11 +67,10 @@ struct Tally {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mutants = tools::mutants()?;
     let package = arguments.package;
-    let folder = paths::target().join("mutants");
-    let (report, copies) = (folder.join(package.name()), folder.join("copies"));
-    for folder in [&report, &copies] {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    }
+    // Of its own for each crate, so that two can be tested at a time without waiting for each other's builds.
+    let folder = paths::target().join("mutants").join(package.name());
+    let copies = folder.join("copies");
+    fs::create_dir_all(&copies).with_context(|| format!("cannot create {}", copies.display()))?;
 
     let mut command = match find("nice") {
         Some(nice) => {
@@ -81,18 +80,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         None => in_root(mutants),
     };
-    command.args(["mutants", "--package", package.name(), "--jobs", "1", "--output"]).arg(&report).args(package.features());
+    command.args(["mutants", "--package", package.name(), "--jobs", "1", "--output"]).arg(&folder).args(package.features());
     if let Some(shard) = &arguments.shard {
         command.args(["--sharding", "round-robin", "--shard", shard]);
     }
-    command.args(&arguments.extra);
     // Unit and integration tests; documentation examples would take as long again to build as everything else.
-    command.args(["--cargo-test-arg", "--tests"]);
+    command.args(["--cargo-test-arg", "--tests"]).args(&arguments.extra);
     command.env("TMPDIR", &copies).env("CARGO_TARGET_DIR", folder.join("build")).env("CARGO_PROFILE_DEV_DEBUG", "0");
 
     let begun = SystemTime::now();
     let status = command.status().context("cargo-mutants cannot be started")?;
-    let outcomes = report.join("mutants.out/outcomes.json");
+    let outcomes = folder.join("mutants.out/outcomes.json");
     // 0: all noticed, 2: some were not, 3: some took too long. Anything else: there is nothing to count.
     if !matches!(status.code(), Some(0 | 2 | 3)) {
         bail!("cargo-mutants failed ({status})");
