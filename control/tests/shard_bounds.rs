@@ -233,3 +233,17 @@ fn ids_and_keys_are_drawn_anew_each_time() {
     assert_eq!(ids.len(), 3);
     assert_ne!(made[0]["key"], made[1]["key"]);
 }
+
+#[test]
+fn a_refusal_carries_its_challenge_and_a_failing_storage_goes_to_the_log() {
+    let world = World::peopled();
+    let unknown = world.request(&Credential::Key(Digest::of(b"unknown")), "GET", "/v1/keys", "");
+    let ask = || world.shard.handle(world.at(), &mut world.random(), &unknown);
+    let refused = ask();
+    assert_eq!((refused.status, refused.log), (401, None));
+    assert!(refused.headers.iter().any(|(name, value)| name == "WWW-Authenticate" && value.starts_with("Bearer ")));
+    world.sql("DROP TABLE keys", &[]);
+    let failed = ask();
+    assert!(failed.status == 503 && failed.log.is_some(), "{failed:?}");
+    assert!(failed.headers.contains(&("Retry-After".into(), "1".into())));
+}
