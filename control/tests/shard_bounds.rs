@@ -247,3 +247,10 @@ fn a_refusal_carries_its_challenge_and_a_failing_storage_goes_to_the_log() {
     assert!(failed.status == 503 && failed.log.is_some(), "{failed:?}");
     assert!(failed.headers.contains(&("Retry-After".into(), "1".into())));
 }
+
+#[test]
+fn whoever_makes_a_key_for_somebody_else_is_told_that_only_the_operator_may() {
+    let world = World::peopled();
+    let refused = world.create(&world.sign_in(ACME, "admin"), json!({"owner": "ann"})).expect(403);
+    assert_eq!(refused["detail"], "only the operator makes keys for other owners");
+}
