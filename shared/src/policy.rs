@@ -209,9 +209,8 @@ impl CompiledPolicy {
         let mut compiled = Self { fallback: policy.default, ..Self::default() };
         for (at, rule) in policy.rules.iter().enumerate() {
             let rule = CompiledRule::new(rule);
-            // A segment with a percent sign has several spellings, so it cannot be looked up by one.
             match rule.segments.first() {
-                Some(first) if &**first != "*" && first.is_ascii() && !first.as_bytes().contains(&b'%') => {
+                Some(first) if has_one_spelling(first) => {
                     compiled.by_first_segment.entry(first.clone()).or_default().push(at);
                 }
                 _ => compiled.any_first_segment.push(at),
@@ -278,6 +277,12 @@ impl CompiledRule {
         }
         Requirement::Key { permission: self.permission.as_ref(), bearer_to_origin: self.bearer_to_origin }
     }
+}
+
+/// Whether every path that has this segment writes it like this: only of the unreserved characters (RFC 3986 §2.3) may none
+/// be percent-encoded ([`path::check`]). Another segment (`a:b`, which may come as `a%3Ab`) cannot be looked up by its text.
+fn has_one_spelling(segment: &str) -> bool {
+    segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
 }
 
 /// The segments of a path without the slash before the first and one after the last; `/` has none.

@@ -62,6 +62,24 @@ fn the_first_rule_that_matches_wins() {
 }
 
 #[test]
+fn a_first_segment_is_recognized_however_it_is_encoded() {
+    for (pattern, path) in [
+        ("/a:b/**", "/a%3Ab/c"),
+        ("/a%3ab/**", "/a:b/c"),
+        ("/@me", "/%40me"),
+        ("/!x", "/%21x"),
+        ("/caf%C3%A9", "/caf%c3%a9"),
+        ("/café/*", "/caf%C3%A9/1"),
+        ("/%2A/x", "/*/x"),
+        ("/a-b.c_d~e", "/a-b.c_d~e"),
+    ] {
+        let json = format!(r#"{{"default":"deny","rules":[{{"path":"{pattern}","permission":"a"}}]}}"#);
+        assert_eq!(path::check(path), Ok(()));
+        assert_eq!(asked(&policy(&json), "GET", path), "a", "{pattern} {path}");
+    }
+}
+
+#[test]
 fn as_shipped_any_valid_key_is_forwarded() {
     assert_eq!(asked(&CompiledPolicy::new(&Policy::default()), "GET", "/x"), "key");
     assert_eq!(asked(&policy("{}"), "DELETE", "/"), "key");
