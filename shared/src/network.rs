@@ -32,9 +32,13 @@ impl Network {
 impl core::str::FromStr for Network {
     type Err = NetworkError;
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let net: IpNet = match text.parse::<IpAddr>() {
-            Ok(address) => address.into(),
-            Err(_) => text.parse().map_err(|_| NetworkError)?,
+        // The standard library reads the address: it takes no `010.0.0.0`, which is 8.0.0.0 to some and 10.0.0.0 to others.
+        let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
+        let net = match length {
+            None => address.into(),
+            Some(digits) if digits != "0" && digits.starts_with(['0', '+']) => return Err(NetworkError),
+            Some(digits) => digits.parse().ok().and_then(|length| IpNet::new(address, length).ok()).ok_or(NetworkError)?,
         };
         let net = match (net.addr().to_canonical(), net) {
             (IpAddr::V4(v4), IpNet::V6(v6)) if v6.prefix_len() >= 96 => {
@@ -90,6 +94,13 @@ mod tests {
             assert_eq!(text.parse::<Network>().unwrap().to_string(), canonical);
         }
         for bad in ["", "10.0.0.1/33", "10.0.0", "10.0.0.0/8/8", "::/129", "010.0.0.1", "10.0.0.0 /8", "localhost"] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_octal_to_some_is_refused() {
+        for bad in ["010.0.0.0/8", "10.0.0.00/8", "10.0.0.0/08", "2001:db8::/032", "10.0.0.0/+8", "10.0.0.0/", "10.0.0.0/00"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
     }
