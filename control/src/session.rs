@@ -20,7 +20,7 @@ pub fn mint(company: &CompanyId, random: [u8; 32], secrets: &SecretList) -> Stri
 /// The company of a token and the digest under which it is stored; `None` where no secret of ours made it.
 pub fn read(token: &str, secrets: &SecretList) -> Option<(CompanyId, Digest)> {
     let (body, mac) = token.rsplit_once('.')?;
-    if !secrets.verify(&[CONTEXT, body.as_bytes()], &hex::decode(mac).ok()?) {
+    if !secrets.verify_hex(&[CONTEXT, body.as_bytes()], mac) {
         return None;
     }
     let company = hex::decode(body.strip_prefix("kws_")?.split_once('.')?.0).ok()?;
@@ -39,7 +39,9 @@ mod tests {
         let token = mint(&company, [7; 32], &secrets);
         assert_eq!(read(&token, &secrets), Some((company, Digest::of(token.as_bytes()))));
         assert_eq!(read(&token, &SecretList::single([6; 32])), None);
-        for bad in ["", ".", "kws_", "kws_00.00.00", &token[1..], &token.replace("07", "08")] {
+        let (body, mac) = token.rsplit_once('.').unwrap();
+        let in_capitals = format!("{body}.{}", mac.to_ascii_uppercase());
+        for bad in ["", ".", "kws_", "kws_00.00.00", &token[1..], &token.replace("07", "08"), &in_capitals] {
             assert_eq!(read(bad, &secrets), None, "{bad}");
         }
     }

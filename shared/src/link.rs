@@ -58,8 +58,7 @@ impl SignInLink {
     /// Reads a token that was made with one of `secrets` and has not expired at `now`.
     pub fn from_token(token: &str, secrets: &SecretList, now: Millis) -> Result<Self, LinkError> {
         let (body, mac) = token.split_once('.').ok_or(LinkError::Invalid)?;
-        let mac = hex::decode(mac).map_err(|_| LinkError::Invalid)?;
-        if !secrets.verify(&[CONTEXT, body.as_bytes()], &mac) {
+        if !secrets.verify_hex(&[CONTEXT, body.as_bytes()], mac) {
             return Err(LinkError::Invalid);
         }
         let json = hex::decode(body).map_err(|_| LinkError::Invalid)?;
@@ -81,8 +80,9 @@ mod tests {
         assert_eq!(SignInLink::from_token(&token, &secrets, link.expires_at), Err(LinkError::Expired));
         assert_eq!(SignInLink::from_token(&token, &SecretList::single([6; 32]), Millis(1_000)), Err(LinkError::Invalid));
         let other = SignInLink { owner: OwnerId::new("bob").unwrap(), ..link }.to_token(&secrets);
+        let in_capitals = format!("{}.{}", token.split('.').next().unwrap(), token.split('.').nth(1).unwrap().to_ascii_uppercase());
         let mixed = format!("{}.{}", other.split('.').next().unwrap(), token.split('.').nth(1).unwrap());
-        for bad in ["", ".", "00.00", &token[1..], &mixed] {
+        for bad in ["", ".", "00.00", &token[1..], &mixed, &token.to_ascii_uppercase(), &in_capitals] {
             assert_eq!(SignInLink::from_token(bad, &secrets, Millis(1_000)), Err(LinkError::Invalid), "{bad}");
         }
     }

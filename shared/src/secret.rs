@@ -62,6 +62,13 @@ impl SecretList {
         self.0.iter().any(|secret| Self::keyed_mac(secret, parts).verify_slice(mac).is_ok())
     }
 
+    /// [`SecretList::verify`] for a MAC in 64 lower-case hexadecimal characters: a token that carries one has one spelling.
+    pub fn verify_hex(&self, parts: &[&[u8]], mac: &str) -> bool {
+        let mut bytes = [0; 32];
+        let lower = !mac.bytes().any(|b| b.is_ascii_uppercase());
+        lower && hex::decode_to_slice(mac, &mut bytes).is_ok() && self.verify(parts, &bytes)
+    }
+
     /// The MACs of `parts` under each of the secrets, newest first.
     pub(crate) fn macs<'a>(&'a self, parts: &'a [&'a [u8]]) -> impl Iterator<Item = [u8; 32]> + 'a {
         self.0.iter().map(move |secret| Self::keyed_mac(secret, parts).finalize().into_bytes().into())

@@ -35,8 +35,9 @@ impl<'a> Pages<'a> {
 
     fn read(&self, cursor: &str) -> Option<String> {
         let (place, mac) = cursor.split_once('.')?;
-        let place = String::from_utf8(hex::decode(place).ok()?).ok()?;
-        let right = self.secrets.verify(&[CONTEXT, self.scope.as_bytes(), place.as_bytes()], &hex::decode(mac).ok()?);
-        right.then_some(place)
+        let text = String::from_utf8(hex::decode(place).ok()?).ok()?;
+        let one_spelling = hex::encode(&text) == place;
+        let right = one_spelling && self.secrets.verify_hex(&[CONTEXT, self.scope.as_bytes(), text.as_bytes()], mac);
+        right.then_some(text)
     }
 }
