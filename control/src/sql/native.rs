@@ -6,6 +6,9 @@ use rusqlite::{Connection, backup::Backup, types::ValueRef};
 
 use super::{Row, Sql, SqlError, Value};
 
+/// How many prepared statements are kept: more than one object has.
+const STATEMENTS: usize = 256;
+
 /// A database of its own.
 #[derive(Debug)]
 pub struct NativeSql {
@@ -17,6 +20,7 @@ impl NativeSql {
     /// An empty database in memory.
     pub fn in_memory() -> Result<Self, SqlError> {
         let connection = Connection::open_in_memory().map_err(|e| SqlError(e.to_string()))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self { connection, inside: Cell::new(false) })
     }
 
