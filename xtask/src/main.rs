@@ -5,7 +5,9 @@ mod build;
 mod check;
 mod command;
 mod dev;
+mod fuzz;
 mod measure;
+mod miri;
 mod mutants;
 mod paths;
 mod rules;
@@ -42,6 +44,10 @@ enum Task {
     Endure(measure::Arguments),
     /// Changes a crate in many small ways and sees whether its tests notice
     Mutants(mutants::Arguments),
+    /// Gives each fuzz target to libFuzzer for a while; needs a nightly compiler
+    Fuzz(fuzz::Arguments),
+    /// Runs the tests of `shared` in Rust's interpreter; needs a nightly compiler
+    Miri,
 }
 
 fn main() -> ExitCode {
@@ -54,6 +60,8 @@ fn main() -> ExitCode {
         Task::Staleness(arguments) => measure::run("keyward-staleness", &arguments),
         Task::Endure(arguments) => measure::run("keyward-endurance", &arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Miri => miri::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

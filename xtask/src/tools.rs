@@ -31,6 +31,10 @@ const TEST_RUNNER: Tool =
 const WASM_PACK: Tool = Tool { package: "wasm-pack", version: "0.15.1", binary: "wasm-pack", locked: true, minutes: "two minutes" };
 const DENY: Tool = Tool { package: "cargo-deny", version: "0.20.2", binary: "cargo-deny", locked: true, minutes: "three minutes" };
 const MUTANTS: Tool = Tool { package: "cargo-mutants", version: "27.1.0", binary: "cargo-mutants", locked: true, minutes: "two minutes" };
+const FUZZ: Tool = Tool { package: "cargo-fuzz", version: "0.13.2", binary: "cargo-fuzz", locked: true, minutes: "a minute" };
+
+/// The toolchain that fuzzing and the interpreter need: both use what the stable compiler does not have.
+pub(crate) const NIGHTLY: &str = "nightly";
 
 /// Makes sure that Rust compiles for `target`.
 pub(crate) fn wasm_target(target: &str) -> Result<()> {
@@ -101,6 +105,32 @@ pub(crate) fn deny() -> Result<PathBuf> {
 /// The program that changes code to see whether the tests notice.
 pub(crate) fn mutants() -> Result<PathBuf> {
     installed(&MUTANTS)
+}
+
+/// The program that builds fuzz targets and runs them.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    installed(&FUZZ)
+}
+
+/// Makes sure that there is a nightly compiler.
+pub(crate) fn nightly() -> Result<()> {
+    if find("rustup").is_none() {
+        bail!("this needs a nightly Rust compiler, and there is no rustup to run one with (https://rustup.rs)");
+    }
+    capture(in_root("rustup").args(["run", NIGHTLY, "rustc", "--version"]))
+        .map(drop)
+        .context("this needs a nightly Rust compiler: `rustup toolchain install nightly`")
+}
+
+/// Makes sure that the nightly toolchain has Rust's interpreter.
+pub(crate) fn miri() -> Result<()> {
+    nightly()?;
+    if capture(in_root("rustup").args(["run", NIGHTLY, "cargo", "miri", "--version"])).is_ok() {
+        return Ok(());
+    }
+    progress("installing Rust's interpreter");
+    run(in_root("rustup").args(["component", "add", "--toolchain", NIGHTLY, "miri", "rust-src"]))
+        .context("this needs Rust's interpreter: `rustup component add --toolchain nightly miri rust-src`")
 }
 
 fn installed(tool: &Tool) -> Result<PathBuf> {
