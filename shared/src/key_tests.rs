@@ -115,6 +115,7 @@ fn a_key_and_its_parts_print_nothing_secret() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes many minutes in the interpreter")]
 fn characters_are_drawn_without_favour() {
     let mut next = 0_u8;
     let mut counts = [0_u32; 62];

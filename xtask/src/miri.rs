@@ -13,7 +13,7 @@ pub(crate) fn run() -> Result<()> {
     tools::miri()?;
     progress("running the tests of keyward-shared in the interpreter");
     let mut command = in_root("cargo");
-    command.args(["miri", "test", "--package", "keyward-shared", "--lib"]);
+    command.args(["miri", "test", "--package", "keyward-shared"]);
     // Properties are tried a few times instead of 256: the interpreter is a thousand times slower.
     command.env("PROPTEST_CASES", "4");
     // Vectors and golden files are read, and properties are given random seeds.

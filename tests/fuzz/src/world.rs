@@ -8,7 +8,7 @@ use keyward_control::{
     registry::Registry,
     route, session,
     settings::ControlSettings,
-    shard::{Shard, audit},
+    shard::{Shard, audit, outbox::Delivery},
     sql::{Row, Sql, SqlError, Value as SqlValue, native::NativeSql},
 };
 use keyward_shared::{
@@ -150,6 +150,7 @@ impl World {
         world.set_up("admin", "POST", "/v1/keys/$gone/revoke", &json!({ "reason": "lost" }));
         let digest = ParsedKey::parse(key.as_bytes()).unwrap().digest();
         world.credentials.insert("key", Credential::Key(digest));
+        world.settle();
         world.made = world.shard.sql().rows(&[]);
         world.shard.sql().keep();
         world
@@ -212,6 +213,20 @@ impl World {
             company: company.map(|(_, id)| CompanyId::new(&id)).transpose().ok()?,
             origin: "https://control.example".into(),
         })
+    }
+
+    /// Publishes and delivers what is due, so that only what inputs change is left to do.
+    fn settle(&self) {
+        for publication in self.shard.due(START, 100).unwrap() {
+            self.shard.published(START, &publication, true).unwrap();
+        }
+        for delivery in self.shard.deliveries(START).unwrap() {
+            match delivery {
+                Delivery::Announce(ids, _) => self.shard.announced(&ids, START).unwrap(),
+                Delivery::Register(id, _) | Delivery::Note(id, _) => self.shard.delivered(id).unwrap(),
+            }
+        }
+        assert!(self.shard.due(START, 100).unwrap().is_empty() && self.shard.deliveries(START).unwrap().is_empty());
     }
 
     /// Follows the trail of every company from its first entry to its last.
