@@ -35,11 +35,10 @@ pub fn cursor(data: &[u8]) {
     let number = |line: &str| line.bytes().take(8).fold(0_usize, |n, b| n * 7 + usize::from(b));
     in_world(|world| {
         CURSORS.with_borrow_mut(|cursors| {
-            for list in LISTS.iter().filter(|_| cursors.len() < LISTS.len()).copied().collect::<Vec<_>>() {
-                cursors.insert(list, every_cursor(world, list));
+            if cursors.is_empty() {
+                *cursors = LISTS.iter().map(|list| (*list, every_cursor(world, list))).collect();
             }
         });
-        world.shard.sql(); // turning pages has changed nothing but when a key was last used
         CURSORS.with_borrow(|cursors| {
             let list = LISTS[number(list) % LISTS.len()];
             let own = &cursors[list];
