@@ -4,7 +4,7 @@
 use std::{cell::Cell, collections::BTreeMap};
 
 use keyward_control::{
-    call::{ApiAnswer, ApiCall, Caller, Credential, Redeem},
+    call::{Announced, ApiAnswer, ApiCall, Caller, Credential, Redeem},
     registry::Registry,
     route, session,
     settings::ControlSettings,
@@ -222,8 +222,8 @@ impl World {
         }
         for delivery in self.shard.deliveries(START).unwrap() {
             match delivery {
-                Delivery::Announce(ids, _) => self.shard.announced(&ids, START).unwrap(),
-                Delivery::Register(id, _) | Delivery::Note(id, _) => self.shard.delivered(id).unwrap(),
+                Delivery::Announce(ids, _) => self.shard.announced(&ids, Announced { announced_at: START, stamp: START }).unwrap(),
+                Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) => self.shard.delivered(id).unwrap(),
             }
         }
         assert!(self.shard.due(START, 100).unwrap().is_empty() && self.shard.deliveries(START).unwrap().is_empty());
