@@ -244,16 +244,22 @@ pub fn announced(world: &World, whose: usize, announcement: &Announcement, stamp
     }
 }
 
-/// A feed was issued: its stamp is above every earlier one, and it tells of everything that was announced before it.
+/// A feed was issued, with a stamp of its own.
 pub fn issued(world: &World, group: usize, value: &Rc<Value>) {
     let Content::Feed(document) = &value.content else { return };
     world.count("feeds issued");
+    stamped(world, group, document.issued_at);
+}
+
+/// The Feed object gave a stamp, to a feed or to an announcement: it is above every earlier one, so that no feed issued
+/// before an announcement can be taken for one that lists it.
+pub fn stamped(world: &World, group: usize, stamp: Millis) {
     let mut stamps = world.stamps.borrow_mut();
     if let Some(last) = stamps.get_mut(group) {
-        if document.issued_at.0 <= *last {
-            broken(world, "the stamps of a feed strictly increase", format!("{} after {last}", document.issued_at.0));
+        if stamp.0 <= *last {
+            broken(world, "the stamps of a feed strictly increase", format!("{} after {last}", stamp.0));
         }
-        *last = document.issued_at.0;
+        *last = stamp.0;
     }
 }
 

@@ -26,6 +26,7 @@ const RELEASE: u64 = 5;
 /// Takes up changes; the stamps.
 pub fn announce(world: &Rc<World>, group: usize, announcement: &Announcement) -> Option<Announced> {
     let announced = world.feed_turn(group, |core, now| core.announce(now, announcement).map_err(text)).ok()?;
+    crate::check::stamped(world, group, announced.stamp);
     rearm(world, group).ok()?;
     if world.push {
         let releasing = Rc::clone(world);

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -39,6 +39,9 @@ struct Arguments {
     /// Say what happened how often
     #[arg(long)]
     counts: bool,
+    /// Begin no further seed once one has failed
+    #[arg(long)]
+    first: bool,
 }
 
 #[derive(Default)]
@@ -90,17 +93,19 @@ fn one(script: &Script) -> Total {
 /// One seed after the other, on all processors.
 fn many(arguments: &Arguments) -> Total {
     let (next, total) = (AtomicU64::new(0), Mutex::new(Total::default()));
+    let enough = AtomicBool::new(false);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= arguments.seeds {
+                    if number >= arguments.seeds || enough.load(Ordering::Relaxed) {
                         break;
                     }
                     let script = Script::generate(arguments.seed + number, arguments.ops);
                     let outcome = run(&script);
+                    enough.fetch_or(arguments.first && outcome.violation.is_some(), Ordering::Relaxed);
                     add(&mut total.lock().unwrap_or_else(std::sync::PoisonError::into_inner), script, outcome);
                 }
             });

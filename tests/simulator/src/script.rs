@@ -234,8 +234,8 @@ impl Script {
         ops.push((at, Op::PutPolicy { rule: 0 }));
         // Each run has a weather of its own: some are calm with much change, some are all faults.
         let (faults, changes) = (draw.u8(1..40), draw.u8(2..30));
-        // Some outlast the feed's memory, with nights and weekends in between.
-        let longest = if draw.u8(..5) == 0 { 96 } else { 30 };
+        // Some outlast the feed's memory, seven days, by far: with nights, weekends and holidays in between.
+        let longest = if draw.u8(..5) == 0 { 400 } else { 30 };
         while ops.len() < length {
             at += gap(&mut draw, longest);
             let roll = draw.u8(..100);
