@@ -11,6 +11,7 @@ mod miri;
 mod mutants;
 mod paths;
 mod rules;
+mod seeded_bugs;
 mod simulate;
 mod test;
 mod tools;
@@ -36,6 +37,8 @@ enum Task {
     Test(test::Arguments),
     /// The promise in simulated time, against every fault: many seeds, or more of them than the tests run
     Simulate(simulate::Arguments),
+    /// Deliberate mistakes, one at a time, and which test notices
+    SeededBugs(seeded_bugs::Arguments),
     /// Format, lints, dependency rules
     Check,
     /// Measures how stale an edge can be
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Dev(arguments) => dev::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
+        Task::SeededBugs(arguments) => seeded_bugs::run(&arguments),
         Task::Check => check::run(),
         Task::Staleness(arguments) => measure::run("keyward-staleness", &arguments),
         Task::Endure(arguments) => measure::run("keyward-endurance", &arguments),
