@@ -15,7 +15,7 @@ use keyward_shared::{
     messages::ResolveAnswer,
 };
 use serde_json::{Value, json};
-use shard_world::{ACME, World, bootstrap, company, key};
+use shard_world::{ACME, World, asked, bootstrap, company, key};
 
 fn path_of(made: &Value) -> String {
     format!("/v1/keys/{}", made["id"].as_str().unwrap())
@@ -166,7 +166,10 @@ fn the_authority_puts_a_record_again_after_the_pause_and_not_before() {
     world.wait(90);
     publish(&world);
     let asked = |world: &World| {
-        assert!(matches!(world.shard.resolve(world.at(), &Digest::of(b"blind")).unwrap(), ResolveAnswer::Record(_)), "{made}");
+        assert!(
+            matches!(world.shard.resolve(world.at(), &asked(&Digest::of(b"blind"), false)).unwrap(), ResolveAnswer::Record(_)),
+            "{made}"
+        );
         publish(world)
     };
     world.now.set(world.now.get() + 89_999);
