@@ -33,9 +33,13 @@ const LIMIT: Duration = Duration::from_secs(8);
 
 #[tokio::main]
 async fn main() {
-    let mut arguments = env::args().skip(1).map(|argument| argument.parse::<usize>().unwrap());
-    let mut argument = |shipped| arguments.next().unwrap_or(shipped);
-    let (revocations, edges, others) = (argument(200), argument(4), argument(0));
+    let arguments: Result<Vec<usize>, _> = env::args().skip(1).map(|argument| argument.parse()).collect();
+    let Ok(arguments) = arguments else {
+        eprintln!("usage: push_latency [revocations] [edges] [other waiters], each a whole number");
+        std::process::exit(2);
+    };
+    let argument = |index: usize, shipped| arguments.get(index).copied().unwrap_or(shipped);
+    let (revocations, edges, others) = (argument(0, 200), argument(1, 4), argument(2, 0));
 
     let mut world = World::with(|options| {
         options.bound_s = None;
