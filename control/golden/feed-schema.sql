@@ -16,3 +16,4 @@ CREATE TABLE feed (
         failures INTEGER NOT NULL,
         asked_at INTEGER NOT NULL
     );
+CREATE TABLE schema_version (version INTEGER PRIMARY KEY) WITHOUT ROWID;

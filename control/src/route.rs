@@ -14,21 +14,40 @@ pub enum Endpoint {
     DeleteKey,
     RevokeKey,
     RotateKey,
+    RevokeKeys,
+    ImportKeys,
+    ReadKeyUsage,
+    ExplainKey,
     PutOwner,
     GetOwner,
     DeleteOwner,
     ListOwners,
+    PutOwners,
     PutCompany,
     GetCompany,
     DeleteCompany,
     ListCompanies,
+    ExportCompany,
+    ImportCompany,
     GetPolicy,
     PutPolicy,
+    ListPolicyVersions,
+    RollBackPolicy,
     ListAudit,
     VerifyAudit,
+    ExportAudit,
     Whoami,
     Format,
     CreateSignInLink,
+    ListWebhooks,
+    CreateWebhook,
+    GetWebhook,
+    ChangeWebhook,
+    DeleteWebhook,
+    ListDeliveries,
+    ReplayDeliveries,
+    RevokeCredentials,
+    ReportLeaks,
     Republish,
     OpenApi,
 }
@@ -67,19 +86,34 @@ pub enum Missed {
 
 const ROUTES: &[(&str, &[(&str, Endpoint)])] = &[
     ("/v1/keys", &[("GET", Endpoint::ListKeys), ("POST", Endpoint::CreateKey)]),
+    ("/v1/keys/revoke", &[("POST", Endpoint::RevokeKeys)]),
+    ("/v1/keys/import", &[("POST", Endpoint::ImportKeys)]),
     ("/v1/keys/{}", &[("GET", Endpoint::GetKey), ("PATCH", Endpoint::ChangeKey), ("DELETE", Endpoint::DeleteKey)]),
     ("/v1/keys/{}/revoke", &[("POST", Endpoint::RevokeKey)]),
     ("/v1/keys/{}/rotate", &[("POST", Endpoint::RotateKey)]),
+    ("/v1/keys/{}/usage", &[("GET", Endpoint::ReadKeyUsage)]),
+    ("/v1/keys/{}/explain", &[("GET", Endpoint::ExplainKey)]),
     ("/v1/owners", &[("GET", Endpoint::ListOwners)]),
     ("/v1/owners/{}", &[("GET", Endpoint::GetOwner), ("PUT", Endpoint::PutOwner), ("DELETE", Endpoint::DeleteOwner)]),
     ("/v1/companies", &[("GET", Endpoint::ListCompanies)]),
     ("/v1/companies/{}", &[("GET", Endpoint::GetCompany), ("PUT", Endpoint::PutCompany), ("DELETE", Endpoint::DeleteCompany)]),
+    ("/v1/companies/{}/export", &[("GET", Endpoint::ExportCompany)]),
+    ("/v1/companies/{}/import", &[("POST", Endpoint::ImportCompany)]),
     ("/v1/policy", &[("GET", Endpoint::GetPolicy), ("PUT", Endpoint::PutPolicy)]),
+    ("/v1/policy/versions", &[("GET", Endpoint::ListPolicyVersions)]),
+    ("/v1/policy/rollback", &[("POST", Endpoint::RollBackPolicy)]),
     ("/v1/audit", &[("GET", Endpoint::ListAudit)]),
     ("/v1/audit/verify", &[("GET", Endpoint::VerifyAudit)]),
+    ("/v1/audit/export", &[("GET", Endpoint::ExportAudit)]),
     ("/v1/whoami", &[("GET", Endpoint::Whoami)]),
     ("/v1/format", &[("GET", Endpoint::Format)]),
     ("/v1/sign-in-links", &[("POST", Endpoint::CreateSignInLink)]),
+    ("/v1/webhooks", &[("GET", Endpoint::ListWebhooks), ("POST", Endpoint::CreateWebhook)]),
+    ("/v1/webhooks/{}", &[("GET", Endpoint::GetWebhook), ("PATCH", Endpoint::ChangeWebhook), ("DELETE", Endpoint::DeleteWebhook)]),
+    ("/v1/webhooks/{}/deliveries", &[("GET", Endpoint::ListDeliveries)]),
+    ("/v1/webhooks/{}/replay", &[("POST", Endpoint::ReplayDeliveries)]),
+    ("/v1/credentials/revoke", &[("POST", Endpoint::RevokeCredentials)]),
+    ("/v1/leaks/github", &[("POST", Endpoint::ReportLeaks)]),
     ("/v1/maintenance/republish", &[("POST", Endpoint::Republish)]),
     ("/v1/openapi.json", &[("GET", Endpoint::OpenApi)]),
 ];
@@ -113,15 +147,15 @@ impl Endpoint {
     /// Who answers.
     pub const fn home(self) -> Home {
         match self {
-            Self::ListCompanies | Self::GetPolicy | Self::PutPolicy => Home::Registry,
-            Self::OpenApi => Home::Worker,
+            Self::ListCompanies | Self::GetPolicy | Self::PutPolicy | Self::ListPolicyVersions | Self::RollBackPolicy => Home::Registry,
+            Self::OpenApi | Self::RevokeCredentials | Self::ReportLeaks => Home::Worker,
             _ => Home::Shard,
         }
     }
 
     /// Whether the path names the company that the call acts in.
     pub const fn names_company(self) -> bool {
-        matches!(self, Self::PutCompany | Self::GetCompany | Self::DeleteCompany)
+        matches!(self, Self::PutCompany | Self::GetCompany | Self::DeleteCompany | Self::ExportCompany | Self::ImportCompany)
     }
 
     /// Whether it changes something: then a refusal is audited and an idempotency key counts.
@@ -137,12 +171,21 @@ impl Endpoint {
             Self::DeleteKey => "key.delete",
             Self::RevokeKey => "key.revoke",
             Self::RotateKey => "key.rotate",
+            Self::RevokeKeys => "keys.revoke",
+            Self::ImportKeys => "keys.import",
             Self::PutOwner => "owner.put",
+            Self::PutOwners => "owners.put",
             Self::DeleteOwner => "owner.delete",
             Self::PutCompany => "company.put",
             Self::DeleteCompany => "company.delete",
+            Self::ImportCompany => "company.import",
             Self::PutPolicy => "policy.put",
+            Self::RollBackPolicy => "policy.rollback",
             Self::CreateSignInLink => "sign_in_link.create",
+            Self::CreateWebhook => "webhook.create",
+            Self::ChangeWebhook => "webhook.change",
+            Self::DeleteWebhook => "webhook.delete",
+            Self::ReplayDeliveries => "webhook.replay",
             Self::Republish => "maintenance.republish",
             _ => return None,
         })
@@ -164,6 +207,9 @@ mod tests {
         assert_eq!(find("HEAD", "/v1/keys/key_1"), found(Endpoint::GetKey, "key_1"));
         assert_eq!(find("POST", "/v1/keys/key_1/revoke"), found(Endpoint::RevokeKey, "key_1"));
         assert_eq!(find("POST", "/v1/keys/key_1/rotate"), found(Endpoint::RotateKey, "key_1"));
+        assert_eq!(find("POST", "/v1/keys/revoke"), found(Endpoint::RevokeKeys, ""));
+        assert_eq!(find("GET", "/v1/webhooks/wh_1/deliveries"), found(Endpoint::ListDeliveries, "wh_1"));
+        assert_eq!(find("POST", "/v1/companies/acme/import"), found(Endpoint::ImportCompany, "acme"));
         assert_eq!(find("POST", "/v1/maintenance/republish"), found(Endpoint::Republish, ""));
         assert_eq!(find("PUT", "/v1/owners/auth0%7C5f2"), found(Endpoint::PutOwner, "auth0|5f2"));
         assert_eq!(find("GET", "/v1/policy").unwrap().endpoint.home(), Home::Registry);

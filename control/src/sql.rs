@@ -1,6 +1,7 @@
 //! SQL behind one small trait: the real `SQLite` natively, the object's own SQL storage in production. The
 //! statements are the same.
 
+pub mod migrations;
 #[cfg(all(feature = "native-sql", not(target_arch = "wasm32")))]
 pub mod native;
 

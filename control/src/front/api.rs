@@ -36,7 +36,10 @@ pub(super) async fn answer<O: Objects>(request: &Request, found: &Found, context
 
 async fn call<O: Objects>(request: &Request, found: &Found, context: &Context<'_, O>) -> Result<Answer, Answer> {
     if found.endpoint.home() == Home::Worker {
-        return Ok(openapi::answer());
+        return match found.endpoint {
+            Endpoint::OpenApi => Ok(openapi::answer()),
+            _ => Err(request.refuse(Code::NotFound, "there is no such path")),
+        };
     }
     let body = if request.is_safe() { "" } else { request.json()? };
     if request.headers.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > MAX_IDEMPOTENCY_KEY) {

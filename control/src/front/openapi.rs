@@ -1,5 +1,6 @@
-//! The description of the API for machines: `OpenAPI` 3.1, written by hand next to the table of routes that it is tested
-//! against.
+//! The description of the API for machines: `OpenAPI` 3.1. It is written in parts, one per kind of call
+//! (`control/openapi/*.json`), which tests hold against the table of routes; `control/openapi.json` is what they make
+//! together, checked in so that a change of the contract shows.
 
 use super::Answer;
 
@@ -12,15 +13,48 @@ pub(super) fn answer() -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
-    use serde_json::Value;
+    use serde_json::{Map, Value};
 
     use super::*;
     use crate::route::{self, Missed};
 
     fn document() -> Value {
         serde_json::from_str(DOCUMENT).unwrap()
+    }
+
+    /// Puts what `part` has beside what `whole` has; nothing may stand in both.
+    fn add(whole: &mut Map<String, Value>, part: Map<String, Value>, place: &str) {
+        for (name, value) in part {
+            match (whole.get_mut(&name), value) {
+                (Some(Value::Object(known)), Value::Object(more)) => add(known, more, &format!("{place}/{name}")),
+                (Some(_), _) => panic!("{place}/{name} stands in two parts"),
+                (None, value) => drop(whole.insert(name, value)),
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_is_what_its_parts_make_together() {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let mut files: Vec<_> = fs::read_dir(folder.join("openapi")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let mut whole = Map::new();
+        for file in files {
+            let Value::Object(part) =
+                serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+            else {
+                panic!("{} is no object", file.display())
+            };
+            add(&mut whole, part, "");
+        }
+        let whole = serde_json::to_string_pretty(&whole).unwrap() + "\n";
+        if env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(folder.join("openapi.json"), &whole).unwrap();
+        } else {
+            assert!(whole == DOCUMENT, "openapi.json is not what its parts make: see what UPDATE_GOLDEN=1 changes in it");
+        }
     }
 
     #[test]

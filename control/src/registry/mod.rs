@@ -4,6 +4,7 @@
 
 mod companies;
 mod policy;
+mod schema;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 mod work;
@@ -22,38 +23,6 @@ use crate::{
     call::{ApiAnswer, ApiCall, Caller, Credential, Refused},
     sql::{Row, Sql, SqlError, Value},
 };
-
-/// Never changed once shipped; a later version adds its statements.
-const TABLES: [&str; 4] = [
-    // A company that was removed keeps its row, so that a late notice of an earlier change cannot bring it back.
-    "CREATE TABLE IF NOT EXISTS companies (
-        id TEXT PRIMARY KEY,
-        shard TEXT NOT NULL,
-        name TEXT NOT NULL,
-        registered_at INTEGER NOT NULL,
-        rev INTEGER NOT NULL,
-        removed INTEGER NOT NULL
-    )",
-    "CREATE TABLE IF NOT EXISTS policies (
-        rev INTEGER PRIMARY KEY,
-        json TEXT NOT NULL,
-        changed_by TEXT NOT NULL,
-        changed_at INTEGER NOT NULL,
-        announced_at INTEGER
-    )",
-    // What is left to do outside: `announce`, `publish`, `audit:<rev>`. No `due_at`: done, kept for its `begun_at`.
-    "CREATE TABLE IF NOT EXISTS work (
-        id TEXT PRIMARY KEY,
-        rev INTEGER NOT NULL,
-        body TEXT NOT NULL,
-        round INTEGER NOT NULL,
-        due_at INTEGER,
-        begun_at INTEGER NOT NULL,
-        failures INTEGER NOT NULL
-    )",
-    // `read_at`: when the policy was last read for an edge; `seen`: the highest stamp that the Feed object ever gave.
-    "CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
-];
 
 /// What all companies share.
 #[derive(Debug)]
@@ -95,7 +64,7 @@ impl From<Refused> for Failure {
 impl<S: Sql> Registry<S> {
     /// The registry, with its tables. `operator`: the company whose operators may call it.
     pub fn open(sql: S, timing: Timing, operator: CompanyId) -> Result<Self, SqlError> {
-        sql.transaction(|| TABLES.iter().try_for_each(|statement| sql.execute(statement, &[]).map(|_| ())))?;
+        schema::migrate(&sql)?;
         Ok(Self { sql, timing, operator })
     }
 

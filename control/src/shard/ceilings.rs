@@ -35,18 +35,37 @@ pub fn is_operator(caller: &Caller) -> bool {
 const fn needed(endpoint: Endpoint) -> &'static [&'static str] {
     match endpoint {
         Endpoint::CreateKey | Endpoint::ChangeKey | Endpoint::RotateKey => &[KEYS_OWN, OPERATOR],
-        Endpoint::ListKeys | Endpoint::GetKey | Endpoint::RevokeKey | Endpoint::DeleteKey => &[KEYS_OWN, KEYS, OPERATOR],
-        Endpoint::PutOwner | Endpoint::GetOwner | Endpoint::DeleteOwner | Endpoint::ListOwners => &[OWNERS],
-        Endpoint::ListAudit | Endpoint::VerifyAudit => &[AUDIT],
+        Endpoint::ListKeys
+        | Endpoint::GetKey
+        | Endpoint::RevokeKey
+        | Endpoint::RevokeKeys
+        | Endpoint::DeleteKey
+        | Endpoint::ReadKeyUsage
+        | Endpoint::ExplainKey => &[KEYS_OWN, KEYS, OPERATOR],
+        Endpoint::PutOwner | Endpoint::PutOwners | Endpoint::GetOwner | Endpoint::DeleteOwner | Endpoint::ListOwners => &[OWNERS],
+        Endpoint::ListAudit | Endpoint::VerifyAudit | Endpoint::ExportAudit => &[AUDIT],
+        // What they tell is what the list of everyone's keys tells.
+        Endpoint::ListWebhooks
+        | Endpoint::CreateWebhook
+        | Endpoint::GetWebhook
+        | Endpoint::ChangeWebhook
+        | Endpoint::DeleteWebhook
+        | Endpoint::ListDeliveries
+        | Endpoint::ReplayDeliveries => &[KEYS, OPERATOR],
         Endpoint::PutCompany
         | Endpoint::GetCompany
         | Endpoint::DeleteCompany
         | Endpoint::ListCompanies
+        | Endpoint::ExportCompany
+        | Endpoint::ImportCompany
+        | Endpoint::ImportKeys
         | Endpoint::GetPolicy
         | Endpoint::PutPolicy
+        | Endpoint::ListPolicyVersions
+        | Endpoint::RollBackPolicy
         | Endpoint::CreateSignInLink
         | Endpoint::Republish => &[OPERATOR],
-        Endpoint::Whoami | Endpoint::Format | Endpoint::OpenApi => &[],
+        Endpoint::Whoami | Endpoint::Format | Endpoint::RevokeCredentials | Endpoint::ReportLeaks | Endpoint::OpenApi => &[],
     }
 }
 

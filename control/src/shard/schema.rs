@@ -1,10 +1,15 @@
 //! The tables of a Shard object, as a list of migrations, each applied once. Every statement elsewhere names the
 //! company; only what is looked up by digest alone (a key that is sent, a record that must be published) does not.
 
-use crate::sql::{Sql, SqlError};
+use crate::sql::{
+    Sql, SqlError,
+    migrations::{self, Migration},
+};
 
 /// The migrations in order; never changed once released, only added to.
-const MIGRATIONS: &[&[&str]] = &[&[
+const MIGRATIONS: &[Migration] = &[VERSION_1];
+
+const VERSION_1: Migration = &[
     // One row each: `rev`, and what else the object must remember about itself.
     "CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE texts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -77,29 +82,14 @@ const MIGRATIONS: &[&[&str]] = &[&[
         body TEXT, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL
     )",
     "CREATE INDEX outbox_by_due ON outbox (due_at, id)",
-]];
+];
 
-/// Creates or brings up to date the tables; does nothing where they are.
+/// Creates the tables or brings them up to date; does nothing where they are.
 pub fn migrate(sql: &impl Sql) -> Result<(), SqlError> {
-    sql.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) WITHOUT ROWID", &[])?;
-    let applied = sql.execute("SELECT version FROM schema_version", &[])?.len();
-    if applied == MIGRATIONS.len() {
-        return Ok(());
-    }
-    sql.transaction(|| {
-        for (index, statements) in MIGRATIONS.iter().enumerate().skip(applied) {
-            for statement in *statements {
-                sql.execute(statement, &[])?;
-            }
-            sql.execute("INSERT INTO schema_version (version) VALUES (?1)", &[(index as u64 + 1).into()])?;
-        }
-        Ok(())
-    })
+    migrations::migrate(sql, MIGRATIONS)
 }
 
 /// All statements, as they are pinned.
 pub fn text() -> String {
-    let statements: Vec<_> =
-        MIGRATIONS.iter().flat_map(|statements| statements.iter()).map(|s| s.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    statements.join(";\n") + ";\n"
+    migrations::text(MIGRATIONS)
 }

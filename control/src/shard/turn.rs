@@ -60,6 +60,7 @@ pub(super) fn actor(caller: &Caller, company: &CompanyId) -> String {
 
 impl<S: Sql> Turn<'_, S> {
     /// Executes the call.
+    #[allow(clippy::match_same_arms)] // one group of calls each
     pub(super) fn execute(&mut self) -> Result<Handled, Failure> {
         match self.found.endpoint {
             Endpoint::CreateKey => self.create_key(),
@@ -82,7 +83,22 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::Format => self.format(),
             Endpoint::CreateSignInLink => self.create_sign_in_link(),
             Endpoint::Republish => self.republish(),
-            Endpoint::ListCompanies | Endpoint::GetPolicy | Endpoint::PutPolicy | Endpoint::OpenApi => Err(Failure::not_found("path")),
+            Endpoint::RevokeKeys | Endpoint::ImportKeys | Endpoint::ReadKeyUsage | Endpoint::ExplainKey => Err(Failure::not_found("path")),
+            Endpoint::PutOwners => Err(Failure::not_found("path")),
+            Endpoint::ExportCompany | Endpoint::ImportCompany | Endpoint::ExportAudit => Err(Failure::not_found("path")),
+            Endpoint::ListWebhooks | Endpoint::CreateWebhook | Endpoint::GetWebhook | Endpoint::ChangeWebhook | Endpoint::DeleteWebhook => {
+                Err(Failure::not_found("path"))
+            }
+            Endpoint::ListDeliveries | Endpoint::ReplayDeliveries => Err(Failure::not_found("path")),
+            // Answered by the Registry's object or by the Worker itself.
+            Endpoint::ListCompanies
+            | Endpoint::GetPolicy
+            | Endpoint::PutPolicy
+            | Endpoint::ListPolicyVersions
+            | Endpoint::RollBackPolicy
+            | Endpoint::RevokeCredentials
+            | Endpoint::ReportLeaks
+            | Endpoint::OpenApi => Err(Failure::not_found("path")),
         }
     }
 
