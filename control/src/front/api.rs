@@ -9,7 +9,7 @@ use keyward_shared::{
 use serde::Deserialize;
 
 use super::{
-    Answer, Context, Object, Objects, Request,
+    Answer, Context, Object, Outside, Request,
     credential::{self, Presented},
     openapi, unavailable,
 };
@@ -28,13 +28,13 @@ struct Named {
 }
 
 /// Answers a call that exists.
-pub(super) async fn answer<O: Objects>(request: &Request, found: &Found, context: &Context<'_, O>) -> Answer {
+pub(super) async fn answer<O: Outside>(request: &Request, found: &Found, context: &Context<'_, O>) -> Answer {
     match call(request, found, context).await {
         Ok(answer) | Err(answer) => answer,
     }
 }
 
-async fn call<O: Objects>(request: &Request, found: &Found, context: &Context<'_, O>) -> Result<Answer, Answer> {
+async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_, O>) -> Result<Answer, Answer> {
     if found.endpoint.home() == Home::Worker {
         return match found.endpoint {
             Endpoint::OpenApi => Ok(openapi::answer()),
@@ -80,22 +80,22 @@ async fn call<O: Objects>(request: &Request, found: &Found, context: &Context<'_
 }
 
 /// Passes a call on to an object.
-pub(super) async fn ask<O: Objects>(
+pub(super) async fn ask<O: Outside>(
     request: &Request,
     object: Object,
     call: &ApiCall,
     context: &Context<'_, O>,
 ) -> Result<ApiAnswer, Answer> {
     let body = serde_json::to_string(call).map_err(|_| unavailable(request))?;
-    let said = context.objects.post(object, API, body).await.filter(|said| said.status == 200).ok_or_else(|| unavailable(request))?;
+    let said = context.outside.post(object, API, body).await.filter(|said| said.status == 200).ok_or_else(|| unavailable(request))?;
     serde_json::from_str(&said.body).map_err(|_| unavailable(request))
 }
 
 /// Asks the caller's own shard who the caller is.
-async fn authenticate<O: Objects>(request: &Request, presented: &Presented, context: &Context<'_, O>) -> Result<Caller, Answer> {
+async fn authenticate<O: Outside>(request: &Request, presented: &Presented, context: &Context<'_, O>) -> Result<Caller, Answer> {
     let question = Authenticate { credential: presented.credential.clone(), address: request.address, request_id: request.id.clone() };
     let body = serde_json::to_string(&question).map_err(|_| unavailable(request))?;
-    let said = context.objects.post(Object::Shard(presented.shard), AUTHENTICATE, body).await.ok_or_else(|| unavailable(request))?;
+    let said = context.outside.post(Object::Shard(presented.shard), AUTHENTICATE, body).await.ok_or_else(|| unavailable(request))?;
     match said.status {
         200 => serde_json::from_str(&said.body).map_err(|_| unavailable(request)),
         401 | 403 => Err(passed_on(said.status, said.body)),

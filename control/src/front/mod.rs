@@ -1,11 +1,12 @@
 //! The Worker's front: from an HTTP request to the object that answers it, and from what the object says to an HTTP
 //! answer. It checks what needs no data (path, size, content type, shape of the credential, cross-site requests),
-//! holds none, and asks the objects through one small trait; so all of it runs in native tests.
+//! holds none, and asks the objects and other sites through one small trait; so all of it runs in native tests.
 //! `worker/front.rs` reads and writes the runtime's requests and answers.
 
 mod answer;
 mod api;
 mod credential;
+mod documents;
 mod openapi;
 mod pages;
 mod request;
@@ -19,6 +20,7 @@ use keyward_shared::{problem::Code, shard::Shard, time::Millis};
 
 pub use self::{
     answer::Answer,
+    documents::{Documents, max_age_s},
     request::{Headers, MAX_BODY, Request, Target, address_from_proxy, address_of_peer},
 };
 use crate::{
@@ -45,10 +47,27 @@ pub struct Said {
     pub body: String,
 }
 
-/// The way to the objects.
-pub trait Objects {
+/// What another site answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its status; redirects are not followed.
+    pub status: u16,
+    /// Its body: UTF-8, at most [`MAX_FETCHED`].
+    pub body: String,
+    /// `max-age` of its `Cache-Control`, in seconds.
+    pub max_age_s: Option<u64>,
+}
+
+/// The largest document that is taken from another site: 256 KiB.
+pub const MAX_FETCHED: usize = 256 << 10;
+
+/// The way to the objects and to other sites.
+pub trait Outside {
     /// Posts `body` (JSON) to `path` of `object`; `None` where it cannot be reached or fails.
     fn post(&self, object: Object, path: &'static str, body: String) -> impl Future<Output = Option<Said>>;
+
+    /// Gets a document of another site; `None` where it cannot be reached in time or sends something else than a small text.
+    fn get(&self, url: &str) -> impl Future<Output = Option<Fetched>>;
 }
 
 /// Everything that an answer is made from, besides the request.
@@ -56,8 +75,10 @@ pub trait Objects {
 pub struct Context<'a, O> {
     /// The deployment's settings.
     pub settings: &'a ControlSettings,
-    /// The way to the objects.
-    pub objects: &'a O,
+    /// The way to the objects and to other sites.
+    pub outside: &'a O,
+    /// Documents of other sites that were fetched before.
+    pub documents: &'a Documents,
     /// The present.
     pub now: Millis,
 }
@@ -100,7 +121,7 @@ pub fn wants_body(method: &str, path: &str) -> bool {
 }
 
 /// Answers a request.
-pub async fn answer<O: Objects>(request: &Request, context: &Context<'_, O>) -> Answer {
+pub async fn answer<O: Outside>(request: &Request, context: &Context<'_, O>) -> Answer {
     let answer = match place(request) {
         Err(answer) => answer,
         Ok(Place::Api(found)) => api::answer(request, &found, context).await,

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{
-    Answer, Context, Object, Objects, Request, api,
+    Answer, Context, Object, Outside, Request, api,
     credential::{self, Presented},
 };
 use crate::{
@@ -30,7 +30,7 @@ struct Listed {
 }
 
 /// `GET /admin/keys`.
-pub(super) async fn keys<O: Objects>(request: &Request, context: &Context<'_, O>) -> Answer {
+pub(super) async fn keys<O: Outside>(request: &Request, context: &Context<'_, O>) -> Answer {
     let Some(session) = credential::of_session(request, context.settings) else {
         return Answer::html(401, page::not_signed_in());
     };
@@ -40,7 +40,7 @@ pub(super) async fn keys<O: Objects>(request: &Request, context: &Context<'_, O>
     }
 }
 
-async fn read<O: Objects>(request: &Request, session: &Presented, context: &Context<'_, O>) -> Result<KeysPage, Answer> {
+async fn read<O: Outside>(request: &Request, session: &Presented, context: &Context<'_, O>) -> Result<KeysPage, Answer> {
     let cursor = request.parameter("cursor").ok().flatten();
     let query =
         cursor.map_or_else(String::new, |cursor| form_urlencoded::Serializer::new(String::new()).append_pair("cursor", &cursor).finish());
@@ -66,7 +66,7 @@ async fn read<O: Objects>(request: &Request, session: &Presented, context: &Cont
 }
 
 /// Asks the session's shard. What is no success becomes a page.
-async fn get<O: Objects>(
+async fn get<O: Outside>(
     request: &Request,
     session: &Presented,
     path: &str,

@@ -55,6 +55,12 @@ pub struct Headers {
     pub idempotency_key: Option<String>,
     /// `If-Match`
     pub if_match: Option<String>,
+    /// `Cf-Access-Jwt-Assertion`
+    pub access_assertion: Option<String>,
+    /// `Github-Public-Key-Identifier`
+    pub github_key_id: Option<String>,
+    /// `Github-Public-Key-Signature`
+    pub github_signature: Option<String>,
 }
 
 /// One request. It has no `Debug`: it holds credentials.

@@ -5,7 +5,7 @@ use keyward_shared::{
     shard::Shard,
 };
 
-use super::{Answer, Context, Object, Objects, Request, credential, pages::no_answer};
+use super::{Answer, Context, Object, Outside, Request, credential, pages::no_answer};
 use crate::{
     call::{Credential, REDEEM, Redeem, Redeemed, SIGN_OUT, SignOut},
     page,
@@ -13,7 +13,7 @@ use crate::{
 
 /// `GET /sign-in?token=…`: a session for whom the link was made for, once. Whoever only looks (HEAD, a browser that
 /// guesses, a mail scanner that asks for the head) does not use the link up.
-pub(super) async fn sign_in<O: Objects>(request: &Request, context: &Context<'_, O>) -> Answer {
+pub(super) async fn sign_in<O: Outside>(request: &Request, context: &Context<'_, O>) -> Answer {
     if request.method == "HEAD" || request.is_prefetch() {
         return Answer::empty(204);
     }
@@ -26,7 +26,7 @@ pub(super) async fn sign_in<O: Objects>(request: &Request, context: &Context<'_,
     let object = Object::Shard(Shard::of(&link.company));
     let question = Redeem { link, address: request.address, request_id: request.id.clone() };
     let Ok(body) = serde_json::to_string(&question) else { return no_answer() };
-    let Some(said) = context.objects.post(object, REDEEM, body).await else { return no_answer() };
+    let Some(said) = context.outside.post(object, REDEEM, body).await else { return no_answer() };
     match said.status {
         200 => match serde_json::from_str::<Redeemed>(&said.body) {
             Ok(session) => Answer::redirect(page::KEYS_PATH).with_session(&session.token, session.max_age_s),
@@ -39,7 +39,7 @@ pub(super) async fn sign_in<O: Objects>(request: &Request, context: &Context<'_,
 }
 
 /// `POST /sign-out`: ends the session and takes the cookie away.
-pub(super) async fn sign_out<O: Objects>(request: &Request, context: &Context<'_, O>) -> Answer {
+pub(super) async fn sign_out<O: Outside>(request: &Request, context: &Context<'_, O>) -> Answer {
     if let Err(refused) = credential::check_origin(request) {
         return refused;
     }
@@ -48,7 +48,7 @@ pub(super) async fn sign_out<O: Objects>(request: &Request, context: &Context<'_
     let Credential::Session { digest, company } = session.credential else { return leave };
     let question = SignOut { digest, company, request_id: request.id.clone() };
     let Ok(body) = serde_json::to_string(&question) else { return no_answer() };
-    match context.objects.post(Object::Shard(session.shard), SIGN_OUT, body).await {
+    match context.outside.post(Object::Shard(session.shard), SIGN_OUT, body).await {
         Some(said) if said.status < 300 => leave,
         // The session still lives: do not pretend that it ended.
         _ => no_answer(),

@@ -23,9 +23,18 @@ const NOW: Millis = Millis(1_800_000_000_000);
 struct Script {
     answers: RefCell<VecDeque<Option<Said>>>,
     asked: RefCell<Vec<(Object, &'static str, String)>>,
+    /// What other sites say, in order, and what they were asked for.
+    sites: RefCell<VecDeque<Option<Fetched>>>,
+    got: RefCell<Vec<String>>,
+    documents: Documents,
 }
 
-impl Objects for Script {
+impl Outside for Script {
+    async fn get(&self, url: &str) -> Option<Fetched> {
+        self.got.borrow_mut().push(url.to_owned());
+        self.sites.borrow_mut().pop_front().flatten()
+    }
+
     async fn post(&self, object: Object, path: &'static str, body: String) -> Option<Said> {
         self.asked.borrow_mut().push((object, path, body));
         self.answers.borrow_mut().pop_front().flatten()
@@ -87,7 +96,7 @@ fn with_json(mut request: Request, body: &str) -> Request {
 
 fn run(request: &Request, objects: &Script) -> Answer {
     let settings = settings();
-    let context = Context { settings: &settings, objects, now: NOW };
+    let context = Context { settings: &settings, outside: objects, documents: &objects.documents, now: NOW };
     let mut future = pin!(answer(request, &context));
     match future.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())) {
         task::Poll::Ready(answer) => answer,

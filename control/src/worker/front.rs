@@ -4,14 +4,15 @@ use std::{cell::OnceCell, rc::Rc};
 
 use keyward_shared::{mint, time::Millis};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
-use worker::{Date, Env, Headers as JsHeaders, Method, RequestInit, ResponseBuilder, event};
+use worker::{Date, Env, Headers as JsHeaders, Method, RequestInit, RequestRedirect, ResponseBuilder, event};
 
 use crate::{
-    front::{self, Answer, Context, Headers, MAX_BODY, Object, Objects, Request, Said, Target},
+    front::{self, Answer, Context, Documents, Fetched, Headers, MAX_BODY, MAX_FETCHED, Object, Outside, Request, Said, Target},
     settings::{ClientAddress, ControlSettings},
 };
 
 thread_local! {
+    static DOCUMENTS: Rc<Documents> = Rc::default();
     static SETTINGS: OnceCell<Rc<ControlSettings>> = const { OnceCell::new() };
 }
 
@@ -38,7 +39,7 @@ extern "C" {
 /// The way to the objects: the Worker's bindings.
 struct Bindings<'e>(&'e Env);
 
-impl Objects for Bindings<'_> {
+impl Outside for Bindings<'_> {
     async fn post(&self, object: Object, path: &'static str, body: String) -> Option<Said> {
         match self.try_post(object, path, body).await {
             Ok(said) => Some(said),
@@ -50,6 +51,33 @@ impl Objects for Bindings<'_> {
             }
         }
     }
+
+    async fn get(&self, url: &str) -> Option<Fetched> {
+        match super::object::in_time(fetch_document(url)).await {
+            Ok(fetched) => Some(fetched),
+            Err(error) => {
+                log(&serde_json::json!({"level": "error", "event": "site_unreachable", "url": url, "error": error.to_string()}));
+                None
+            }
+        }
+    }
+}
+
+/// A document of another site, whole.
+async fn fetch_document(url: &str) -> worker::Result<Fetched> {
+    let mut init = RequestInit::new();
+    init.with_redirect(RequestRedirect::Manual);
+    let request = worker::Request::new_with_init(url, &init)?;
+    let response = worker::Fetch::Request(request).send().await?;
+    let max_age_s = response.headers().get("cache-control")?.and_then(|value| front::max_age_s(&value));
+    let status = response.status_code();
+    let refused = |detail: &str| worker::Error::RustError(detail.into());
+    let body = read_whole(web_sys::Response::from(response).body(), MAX_FETCHED).await.map_err(|_| refused("the document ends early"))?;
+    if body.len() > MAX_FETCHED {
+        return Err(refused("the document is too large"));
+    }
+    let body = String::from_utf8(body).map_err(|_| refused("the document is not UTF-8"))?;
+    Ok(Fetched { status, body, max_age_s })
 }
 
 impl Bindings<'_> {
@@ -78,12 +106,13 @@ async fn fetch(request: worker::Request, env: Env, _context: worker::Context) ->
     };
     let mut copy = copied(&request, Some(&settings), Vec::new());
     if front::wants_body(&copy.method, &copy.target.path) {
-        match read_body(&request).await {
+        match read_whole(request.inner().body(), MAX_BODY).await {
             Ok(body) => copy.body = body,
             Err(_) => return response(front::unavailable(&copy)), // whoever sent it has gone
         }
     }
-    let context = Context { settings: &settings, objects: &Bindings(&env), now: Millis(Date::now().as_millis()) };
+    let documents = DOCUMENTS.with(Rc::clone);
+    let context = Context { settings: &settings, outside: &Bindings(&env), documents: &documents, now: Millis(Date::now().as_millis()) };
     response(front::answer(&copy, &context).await)
 }
 
@@ -114,6 +143,9 @@ fn copied(request: &worker::Request, settings: Option<&ControlSettings>, body: V
             purpose: header("sec-purpose").or_else(|| header("purpose")),
             idempotency_key: header("idempotency-key"),
             if_match: header("if-match"),
+            access_assertion: header("cf-access-jwt-assertion"),
+            github_key_id: header("github-public-key-identifier"),
+            github_signature: header("github-public-key-signature"),
         },
         body,
         address: settings.and_then(|settings| match settings.client_address {
@@ -147,11 +179,11 @@ fn request_id() -> String {
 }
 
 /// Reads the body, but no more than one chunk beyond what is allowed.
-async fn read_body(request: &worker::Request) -> Result<Vec<u8>, JsValue> {
-    let Some(stream) = request.inner().body() else { return Ok(Vec::new()) };
+async fn read_whole(stream: Option<web_sys::ReadableStream>, most: usize) -> Result<Vec<u8>, JsValue> {
+    let Some(stream) = stream else { return Ok(Vec::new()) };
     let reader = JsValue::from(stream).unchecked_into::<Stream>().reader()?;
     let mut body = Vec::new();
-    while body.len() <= MAX_BODY {
+    while body.len() <= most {
         let chunk = reader.read().await?.unchecked_into::<Chunk>();
         match chunk.value() {
             Some(bytes) => body.extend(bytes.to_vec()),
