@@ -9,6 +9,7 @@ mod life;
 mod outage;
 mod page;
 mod push;
+mod races;
 mod refusals;
 mod restore;
 mod rights;
