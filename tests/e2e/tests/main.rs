@@ -5,6 +5,7 @@
 mod asking;
 mod control;
 mod endurance;
+mod inputs;
 mod life;
 mod outage;
 mod page;
