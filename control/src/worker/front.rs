@@ -178,15 +178,20 @@ fn request_id() -> String {
     hex::encode(bytes)
 }
 
-/// Reads the body, but no more than one chunk beyond what is allowed.
+/// How much of a body that is too large is read and thrown away, in bytes: whoever is cut off in the midst of sending does
+/// not see the answer.
+const DISCARDED: u32 = 8 << 20;
+
+/// Reads a body, but keeps no more than one chunk beyond what is allowed.
 async fn read_whole(stream: Option<web_sys::ReadableStream>, most: usize) -> Result<Vec<u8>, JsValue> {
     let Some(stream) = stream else { return Ok(Vec::new()) };
     let reader = JsValue::from(stream).unchecked_into::<Stream>().reader()?;
-    let mut body = Vec::new();
-    while body.len() <= most {
+    let (mut body, mut beyond) = (Vec::new(), 0);
+    while beyond < DISCARDED {
         let chunk = reader.read().await?.unchecked_into::<Chunk>();
         match chunk.value() {
-            Some(bytes) => body.extend(bytes.to_vec()),
+            Some(bytes) if body.len() <= most => body.extend(bytes.to_vec()),
+            Some(bytes) => beyond += bytes.length(),
             None if chunk.done() => return Ok(body),
             None => {}
         }

@@ -11,6 +11,7 @@ struct Case {
     field: &'static str,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better in a table")]
 fn case(name: &'static str, body: impl ToString, status: u16, field: &'static str) -> Case {
     Case { name, body: body.to_string(), status, field }
 }
