@@ -97,6 +97,12 @@ impl World {
         world
     }
 
+    /// The shard whose data lies in `sql`, at `now`.
+    pub fn over(sql: NativeSql, now: u64) -> Self {
+        let name = ShardName::of(&company(OPERATOR));
+        Self { shard: Shard::new(sql, settings(), name).unwrap(), now: Cell::new(now), drawn: Cell::new(0) }
+    }
+
     /// And with two more companies, in each of which `ann` and `bob` work.
     pub fn peopled() -> Self {
         let world = Self::new();

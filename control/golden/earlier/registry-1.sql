@@ -1,0 +1,14 @@
+CREATE TABLE companies ( id TEXT PRIMARY KEY, shard TEXT NOT NULL, name TEXT NOT NULL, registered_at INTEGER NOT NULL, rev INTEGER NOT NULL, removed INTEGER NOT NULL );
+CREATE TABLE policies ( rev INTEGER PRIMARY KEY, json TEXT NOT NULL, changed_by TEXT NOT NULL, changed_at INTEGER NOT NULL, announced_at INTEGER );
+CREATE TABLE work ( id TEXT PRIMARY KEY, rev INTEGER NOT NULL, body TEXT NOT NULL, round INTEGER NOT NULL, due_at INTEGER, begun_at INTEGER NOT NULL, failures INTEGER NOT NULL );
+CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+INSERT INTO companies VALUES ('acme-6263687', 'MDeu', 'Company acme-6263687', 1795000000000, 5, 0);
+INSERT INTO companies VALUES ('acme-64241536', 'MDeu', '', 1795000000000, 6, 1);
+INSERT INTO companies VALUES ('demo', 'MDeu', 'Company demo', 1795000000000, 7, 0);
+INSERT INTO policies VALUES (1795000000000, '{"default":"forward","rules":[{"path":"/a/**","permission":"a.read"}]}', 'admin', 1795000000000, 1795000001500);
+INSERT INTO policies VALUES (1795000001000, '{"default":"deny","rules":[]}', 'admin', 1795000001000, 1795000001500);
+INSERT INTO work VALUES ('publish', 1795000001000, '', 1, 1795000001000, 0, 0);
+INSERT INTO work VALUES ('audit:1795000000000', 1795000000000, '{"action":"policy.put","actor":"admin","address":null,"after":{"default":"forward","rules":[{"path":"/a/**","permission":"a.read"}]},"at":1795000000000,"before":{"default":"forward","rules":[]},"company":"demo","id":"policy-1795000000000","key":null,"outcome":"done","request_id":"r1","target":"policy"}', 1, 1795000000000, 0, 0);
+INSERT INTO work VALUES ('audit:1795000001000', 1795000001000, '{"action":"policy.put","actor":"admin","address":null,"after":{"default":"deny","rules":[]},"at":1795000001000,"before":{"default":"forward","rules":[{"path":"/a/**","permission":"a.read"}]},"company":"demo","id":"policy-1795000001000","key":null,"outcome":"done","request_id":"r1","target":"policy"}', 1, 1795000001000, 0, 0);
+INSERT INTO numbers VALUES ('seen', 1795000001500);
+INSERT INTO numbers VALUES ('read_at', 1795000002000);
