@@ -6,9 +6,13 @@
 //! only.
 
 pub mod call;
+mod cursor;
+pub mod failure;
 pub mod feed;
 pub mod front;
+mod idempotency;
 pub mod page;
+pub mod query;
 pub mod registry;
 pub mod route;
 pub mod session;

@@ -1,17 +1,17 @@
 //! Which companies exist, and in which shard each one's data lies: told by the shards' objects, listed for the
 //! operator. The shards' objects are the truth; this is the directory.
 
-use keyward_shared::{ids::CompanyId, problem::Code, shard::Shard, time::Millis};
+use keyward_shared::{ids::CompanyId, shard::Shard, time::Millis};
 use serde_json::{Value as Json, json};
 
-use super::{Failure, Registry};
+use super::Registry;
 use crate::{
-    call::{ApiAnswer, CompanyNotice, Refused},
+    call::{ApiAnswer, CompanyNotice},
+    cursor::Pages,
+    failure::Failure,
+    query::Query,
     sql::{Columns, Sql, SqlError},
 };
-
-const DEFAULT_LIMIT: u64 = 50;
-const MAX_LIMIT: u64 = 200;
 
 /// Some companies, ordered by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,36 +76,15 @@ impl<S: Sql> Registry<S> {
         Ok(Page { companies, next })
     }
 
+    /// `GET /v1/companies`.
     pub(super) fn companies_answer(&self, query: &str) -> Result<ApiAnswer, Failure> {
-        let (limit, after) = read_query(query)?;
-        let page = self.list(limit, &after)?;
+        let query = Query::read(query, &["limit", "cursor"])?;
+        let pages = Pages::new(&self.cursors, "companies", &self.operator, "", &query);
+        let page = self.list(query.limit()?, &pages.place(&query)?.unwrap_or_default())?;
         let companies: Vec<_> =
             page.companies.iter().map(|(id, name, shard)| json!({ "company": id, "name": name, "shard": shard })).collect();
-        let body = json!({ "companies": companies, "next_cursor": page.next }).to_string();
+        let next = page.next.map(|id| pages.cursor(&id));
+        let body = json!({ "companies": companies, "next_cursor": next }).to_string();
         Ok(ApiAnswer { status: 200, headers: Vec::new(), body })
     }
-}
-
-/// The limit and the id after which the page begins.
-fn read_query(query: &str) -> Result<(u64, String), Refused> {
-    let bad = |detail: String| Refused::new(Code::InvalidRequest, detail);
-    let (mut limit, mut after) = (None, None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let repeated = match &*name {
-            "limit" => {
-                let read = value.parse().ok().filter(|n| (1..=MAX_LIMIT).contains(n));
-                limit.replace(read.ok_or_else(|| bad(format!("limit must be between 1 and {MAX_LIMIT}")))?).is_some()
-            }
-            "cursor" => {
-                CompanyId::new(&value).map_err(|_| bad("cursor is not one of this list".into()))?;
-                after.replace(value.into_owned()).is_some()
-            }
-            "company" => false, // the Worker has read it
-            other => return Err(bad(format!("unknown query parameter {other:?}"))),
-        };
-        if repeated {
-            return Err(bad(format!("query parameter {name} is repeated")));
-        }
-    }
-    Ok((limit.unwrap_or(DEFAULT_LIMIT), after.unwrap_or_default()))
 }

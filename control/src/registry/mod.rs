@@ -1,5 +1,6 @@
 //! The Registry object's state machine: which companies exist and in which shard, and the route policy with its
-//! earlier versions. Pure: SQL behind a trait, time as an argument. Delivering what is left to do and waking up
+//! earlier versions, to which it can be put back. A refusal leaves nothing here: `front` has it written in the caller's
+//! trail. Pure: SQL behind a trait, time as an argument. Delivering what is left to do and waking up
 //! are `worker/registry_object.rs`'s business.
 
 mod companies;
@@ -7,6 +8,9 @@ mod policy;
 mod schema;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
+mod versions;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod versions_tests;
 mod work;
 
 pub use companies::Page;
@@ -15,12 +19,17 @@ pub use work::Work;
 use keyward_shared::{
     ids::CompanyId,
     problem::{Code, Problem},
+    secret::SecretList,
     time::Millis,
     timing::Timing,
 };
 
 use crate::{
     call::{ApiAnswer, ApiCall, Caller, Credential, Refused},
+    failure::Failure,
+    idempotency::Place,
+    query::Query,
+    route::{self, Endpoint, Home, Missed},
     sql::{Row, Sql, SqlError, Value},
 };
 
@@ -30,6 +39,7 @@ pub struct Registry<S> {
     sql: S,
     timing: Timing,
     operator: CompanyId,
+    cursors: SecretList,
 }
 
 /// A call that was answered.
@@ -42,30 +52,12 @@ pub struct Handled {
     pub changed: Option<u64>,
 }
 
-/// Why a call was not carried out.
-#[derive(Debug)]
-enum Failure {
-    Refused(Refused),
-    Sql(SqlError),
-}
-
-impl From<SqlError> for Failure {
-    fn from(error: SqlError) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
 impl<S: Sql> Registry<S> {
-    /// The registry, with its tables. `operator`: the company whose operators may call it.
-    pub fn open(sql: S, timing: Timing, operator: CompanyId) -> Result<Self, SqlError> {
+    /// The registry, with its tables. `operator`: the company whose operators may call it; `cursors`: the secrets that sign
+    /// the cursors of its lists.
+    pub fn open(sql: S, timing: Timing, operator: CompanyId, cursors: SecretList) -> Result<Self, SqlError> {
         schema::migrate(&sql)?;
-        Ok(Self { sql, timing, operator })
+        Ok(Self { sql, timing, operator, cursors })
     }
 
     /// Answers a call to the API. An error is the storage's; nothing was written then.
@@ -74,23 +66,59 @@ impl<S: Sql> Registry<S> {
             Ok(handled) => Ok(handled),
             Err(Failure::Refused(Refused(problem))) => Ok(Handled { answer: refusal(&problem, call), changed: None }),
             Err(Failure::Sql(error)) => Err(error),
+            Err(Failure::Json(error)) => Err(SqlError(format!("JSON failed: {error}"))),
         }
     }
 
     fn route(&self, now: Millis, call: &ApiCall) -> Result<Handled, Failure> {
         let caller = self.operator(&call.credential)?;
-        match (call.path.as_str(), call.method.as_str()) {
-            ("/v1/companies", "GET" | "HEAD") => Ok(Handled { answer: self.companies_answer(&call.query)?, changed: None }),
-            ("/v1/policy", "GET" | "HEAD") => Ok(Handled { answer: self.policy_answer(None)?, changed: None }),
-            ("/v1/policy", "PUT") => {
-                let rev = self.put_policy(now, caller, call)?;
-                Ok(Handled { answer: self.policy_answer(Some(rev))?, changed: Some(rev) })
+        let endpoint = match route::find(&call.method, &call.path) {
+            Ok(found) if found.endpoint.home() == Home::Registry => found.endpoint,
+            Err(Missed::Method { allow }) => return Err(Failure::refused(Code::MethodNotAllowed, format!("allowed: {allow}"))),
+            Ok(_) | Err(Missed::Path) => return Err(Failure::not_found("path")),
+        };
+        let answer = match endpoint {
+            Endpoint::ListCompanies => self.companies_answer(&call.query)?,
+            Endpoint::GetPolicy => self.asked_version(&call.query)?,
+            Endpoint::ListPolicyVersions => self.list_versions(&call.query)?,
+            Endpoint::PutPolicy => return self.once(now, caller, call, || self.put_policy(now, caller, call)),
+            Endpoint::RollBackPolicy => return self.once(now, caller, call, || self.roll_back(now, caller, call)),
+            _ => return Err(Failure::not_found("path")),
+        };
+        Ok(Handled { answer, changed: None })
+    }
+
+    /// Makes a change, or answers what it answered before: the version that it made, as far as that has come now.
+    fn once(
+        &self,
+        now: Millis,
+        caller: &Caller,
+        call: &ApiCall,
+        change: impl FnOnce() -> Result<u64, Failure>,
+    ) -> Result<Handled, Failure> {
+        let (rev, again) = self.sql.transaction(|| {
+            Query::read(&call.query, &[])?;
+            let place = Place::of(call, caller, caller.owner.as_str(), &self.operator)?;
+            let Some(place) = place else { return Ok((change()?, false)) };
+            if let Some(kept) = place.kept(&self.sql, now)? {
+                return Ok((serde_json::from_str(&kept)?, true));
             }
-            ("/v1/companies" | "/v1/policy", method) => {
-                Err(Refused::new(Code::MethodNotAllowed, format!("{method} is not allowed here")).into())
-            }
-            _ => Err(Refused::new(Code::NotFound, "there is no such path").into()),
-        }
+            let rev = change()?;
+            place.keep(&self.sql, now, serde_json::to_string(&rev)?)?;
+            self.prune_answers(now)?;
+            Ok::<_, Failure>((rev, false))
+        })?;
+        // What was announced already is not announced again.
+        let changed = !again || self.version(Some(rev))?.is_some_and(|version| version.announced_at.is_none());
+        Ok(Handled { answer: self.policy_answer(Some(rev))?, changed: changed.then_some(rev) })
+    }
+
+    /// Removes kept answers that have outlived their time, a handful at a time.
+    fn prune_answers(&self, now: Millis) -> Result<(), SqlError> {
+        let key = "company, actor, method, path, key";
+        let statement =
+            format!("DELETE FROM idempotency WHERE ({key}) IN (SELECT {key} FROM idempotency WHERE expires_at <= ?1 LIMIT 500)");
+        self.sql.execute(&statement, &[now.into()]).map(|_| ())
     }
 
     /// The caller, whom another object has authenticated; only an operator gets further.
@@ -109,10 +137,9 @@ impl<S: Sql> Registry<S> {
 }
 
 fn refusal(problem: &Problem, call: &ApiCall) -> ApiAnswer {
-    let mut headers = Vec::new();
-    if problem.code == Code::MethodNotAllowed {
-        let allow = if call.path == "/v1/policy" { "GET, HEAD, PUT" } else { "GET, HEAD" };
-        headers.push(("Allow".into(), allow.into()));
-    }
-    ApiAnswer { status: problem.code.status(), headers, body: problem.to_json(&call.request_id) }
+    let allowed = match route::find(&call.method, &call.path) {
+        Err(Missed::Method { allow }) if problem.code == Code::MethodNotAllowed => Some(("Allow".into(), allow)),
+        _ => None,
+    };
+    ApiAnswer { status: problem.code.status(), headers: allowed.into_iter().collect(), body: problem.to_json(&call.request_id) }
 }

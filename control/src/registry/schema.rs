@@ -6,7 +6,7 @@ use crate::sql::{
 };
 
 /// In order; never changed once released, only added to.
-const MIGRATIONS: &[Migration] = &[VERSION_1];
+const MIGRATIONS: &[Migration] = &[VERSION_1, VERSION_2];
 
 /// Objects from before versions were counted have these tables already.
 const VERSION_1: Migration = &[
@@ -40,7 +40,30 @@ const VERSION_1: Migration = &[
     "CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
 ];
 
+const VERSION_2: Migration = &[
+    // What the list of versions shows: how many rules a version has, and which earlier one it brought back.
+    "ALTER TABLE policies ADD COLUMN rules INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE policies ADD COLUMN rolled_back_to INTEGER",
+    "UPDATE policies SET rules = ifnull(json_array_length(json, '$.rules'), 0)",
+    "CREATE TABLE idempotency (
+        company TEXT NOT NULL, actor TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, key TEXT NOT NULL,
+        fingerprint TEXT NOT NULL, answer TEXT NOT NULL, expires_at INTEGER NOT NULL,
+        PRIMARY KEY (company, actor, method, path, key)
+    ) WITHOUT ROWID",
+    "CREATE INDEX idempotency_by_age ON idempotency (expires_at)",
+];
+
 /// Creates the tables or brings them up to date; does nothing where they are.
 pub(super) fn migrate(sql: &impl Sql) -> Result<(), SqlError> {
     migrations::migrate(sql, MIGRATIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_the_golden_ones() {
+        assert_eq!(migrations::text(MIGRATIONS), include_str!("../../golden/registry-schema.sql"));
+    }
 }

@@ -4,6 +4,7 @@ use keyward_shared::{
     ids::{CompanyId, OwnerId},
     permission::PermissionSet,
     policy::{Fallback, Policy},
+    secret::SecretList,
     shard::Shard,
     time::Millis,
     timing::Timing,
@@ -16,26 +17,26 @@ use crate::{
     sql::{Sql as _, native::NativeSql},
 };
 
-const NOW: Millis = Millis(1_800_000_000_000);
-const RULES: &str = r#"{"default":"deny","rules":[{"path":"/public/**","anonymous":true}]}"#;
+pub(super) const NOW: Millis = Millis(1_800_000_000_000);
+pub(super) const RULES: &str = r#"{"default":"deny","rules":[{"path":"/public/**","anonymous":true}]}"#;
 
-fn registry() -> Registry<NativeSql> {
-    Registry::open(NativeSql::in_memory().unwrap(), Timing::default(), company("operator")).unwrap()
+pub(super) fn registry() -> Registry<NativeSql> {
+    Registry::open(NativeSql::in_memory().unwrap(), Timing::default(), company("operator"), SecretList::single([5; 32])).unwrap()
 }
 
 fn company(id: &str) -> CompanyId {
     CompanyId::new(id).unwrap()
 }
 
-fn after(ms: u64) -> Millis {
+pub(super) fn after(ms: u64) -> Millis {
     NOW.plus(Millis(ms))
 }
 
-fn at(stamp: Millis) -> Announced {
+pub(super) fn at(stamp: Millis) -> Announced {
     Announced { announced_at: stamp, stamp }
 }
 
-fn call(method: &str, path: &str, body: &str) -> ApiCall {
+pub(super) fn call(method: &str, path: &str, body: &str) -> ApiCall {
     let caller = Caller {
         company: company("operator"),
         owner: OwnerId::new("admin").unwrap(),
@@ -57,12 +58,12 @@ fn call(method: &str, path: &str, body: &str) -> ApiCall {
     }
 }
 
-fn answer(registry: &Registry<NativeSql>, call: &ApiCall) -> (u16, Json) {
+pub(super) fn answer(registry: &Registry<NativeSql>, call: &ApiCall) -> (u16, Json) {
     let ApiAnswer { status, body, .. } = registry.handle(NOW, call).unwrap().answer;
     (status, serde_json::from_str(&body).unwrap())
 }
 
-fn put(registry: &Registry<NativeSql>, at: Millis) -> u64 {
+pub(super) fn put(registry: &Registry<NativeSql>, at: Millis) -> u64 {
     registry.handle(at, &call("PUT", "/v1/policy", RULES)).unwrap().changed.unwrap()
 }
 
@@ -75,8 +76,9 @@ fn companies_are_listed_by_id_page_by_page() {
     let first = ApiCall { query: "limit=2".into(), ..call("GET", "/v1/companies", "") };
     let a = json!({ "company": "a", "name": "A", "shard": Shard::of(&company("a")).as_str() });
     let (status, page) = answer(&registry, &first);
-    assert_eq!((status, &page["companies"][0], &page["next_cursor"]), (200, &a, &json!("b")));
-    let second = ApiCall { query: "limit=2&cursor=b".into(), ..first };
+    let cursor = page["next_cursor"].as_str().unwrap();
+    assert_eq!((status, &page["companies"][0], cursor.len()), (200, &a, 2 + 1 + 64), "the place and a MAC over it");
+    let second = ApiCall { query: format!("limit=2&cursor={cursor}"), ..first };
     let (_, page) = answer(&registry, &second);
     assert_eq!((page["companies"][0]["company"].as_str(), &page["next_cursor"]), (Some("c"), &Json::Null));
 }
@@ -97,7 +99,7 @@ fn a_removed_company_is_not_brought_back_by_a_late_notice() {
 
 #[test]
 fn bad_list_parameters_are_refused() {
-    for query in ["limit=0", "limit=201", "limit=x", "cursor=%2F", "sort=name", "limit=1&limit=2"] {
+    for query in ["limit=0", "limit=201", "limit=x", "cursor=%2F", "cursor=b", "sort=name", "limit=1&limit=2"] {
         let call = ApiCall { query: query.into(), ..call("GET", "/v1/companies", "") };
         assert_eq!(answer(&registry(), &call).0, 400, "{query}");
     }
@@ -137,7 +139,11 @@ fn a_policy_that_cannot_be_used_is_refused_and_changes_nothing() {
     let registry = registry();
     let (status, body) = answer(&registry, &call("PUT", "/v1/policy", r#"{"rules":[],"defualt":"deny"}"#));
     assert!(status == 400 && body["detail"].as_str().unwrap().contains("defualt"), "{body}");
-    assert_eq!(answer(&registry, &call("PUT", "/v1/policy", "")).0, 400);
+    for body in
+        ["", " ", "[]", "null", r#"{"rules":[["GET","/a"]]}"#, r#"{"rules":[[]]}"#, r#"{"rules":[],"rules":[]}"#, r#"{"default":{}}"#]
+    {
+        assert_eq!(answer(&registry, &call("PUT", "/v1/policy", body)).0, 400, "{body}");
+    }
     let (status, body) = answer(&registry, &call("PUT", "/v1/policy", r#"{"rules":[{"path":"no-slash"}]}"#));
     assert_eq!((status, body["errors"][0]["field"].as_str()), (422, Some("rules[0].path")));
     assert_eq!((registry.current(NOW).unwrap().rev, registry.due()), (0, Ok(None)));

@@ -15,10 +15,10 @@ use crate::call::Refused;
 /// How deep objects and arrays may nest.
 const MAX_DEPTH: usize = 16;
 /// The largest whole number that every JSON reader reads alike (RFC 8259 §6).
-const MAX_WHOLE: u64 = (1 << 53) - 1;
+pub const MAX_WHOLE: u64 = (1 << 53) - 1;
 
 /// Reads `body` as one JSON object; an empty body is an empty object.
-pub(super) fn object(body: &str) -> Result<Map<String, Value>, Refused> {
+pub(crate) fn object(body: &str) -> Result<Map<String, Value>, Refused> {
     if body.trim().is_empty() {
         return Ok(Map::new());
     }

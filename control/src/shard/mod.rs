@@ -10,10 +10,8 @@ pub mod authenticate;
 mod bootstrap;
 pub mod ceilings;
 mod companies;
-mod cursor;
-pub mod failure;
 mod idempotency;
-mod json;
+pub(crate) mod json;
 mod key_view;
 mod keys_change;
 mod keys_create;
@@ -23,7 +21,6 @@ mod numbers;
 pub mod outbox;
 mod owners;
 pub mod publish;
-pub mod query;
 mod republish;
 pub mod rows;
 pub mod schema;
@@ -42,12 +39,14 @@ use keyward_shared::{
 
 pub use self::turn::Random;
 use self::{answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, turn::Turn};
+use crate::cursor;
 use crate::{
     call::{Announced, ApiCall, AuditNote, Authenticate, Caller, Redeem, Redeemed, SignOut},
     route::{self, Home, Missed},
     settings::ControlSettings,
     sql::{Sql, SqlError},
 };
+pub use crate::{failure, query};
 
 /// One shard.
 #[derive(Debug)]

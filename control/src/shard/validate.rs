@@ -11,6 +11,7 @@ use keyward_shared::{
 use serde_json::{Map, Value};
 
 use super::json;
+pub use super::json::MAX_WHOLE;
 use crate::{
     call::Refused,
     time::{self, END},
@@ -129,6 +130,15 @@ impl Fields {
             self.wrong(field, format!("must be a whole number from {least} to {most}"));
         }
         number
+    }
+
+    /// [`Fields::number`], which must be there.
+    pub fn required_number(&mut self, field: &str, least: u64, most: u64) -> Option<u64> {
+        if self.given(field).is_none() {
+            self.wrong(field, "is required");
+            return None;
+        }
+        self.number(field, least, most)
     }
 
     /// A time after `now`, not beyond the year 9999.

@@ -1,7 +1,7 @@
 //! The Registry object's adapter: answers the edge, the shards' objects and the operator, delivers what a change of
 //! the policy leaves to do, and wakes itself up.
 
-use keyward_shared::{ids::CompanyId, messages, policy, problem::Code, settings::CommonSettings, shard::Shard};
+use keyward_shared::{ids::CompanyId, messages, policy, problem::Code, shard::Shard};
 use serde::Deserialize;
 use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, console_error, durable_object};
 
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     call::{ANNOUNCE, API, AUDIT, Announced, ApiCall, COMPANY, CompanyNotice, POLICY_RESTORED, PolicyRestored},
     registry::{Registry as Directory, Work},
+    settings::ControlSettings,
     sql::SqlError,
 };
 
@@ -61,7 +62,7 @@ impl DurableObject for Registry {
 
 impl Registry {
     async fn answer(&self, mut request: Request) -> Result<Response> {
-        let settings = object::settings(&self.env)?;
+        let settings = self.settings()?;
         let (path, _) = object::target(&request);
         let is_post = request.method() == Method::Post;
         let body = if is_post { request.text().await? } else { String::new() };
@@ -69,7 +70,7 @@ impl Registry {
         let answer = match path.as_str() {
             messages::POLICY if request.method() == Method::Get => {
                 directory.asked(now()).map_err(failed)?;
-                Ok(Response::ok(directory.current(now()).map_err(failed)?.seal(&settings.record_secrets)?)?)
+                Ok(Response::ok(directory.current(now()).map_err(failed)?.seal(&settings.common.record_secrets)?)?)
             }
             API if is_post => self.api(&directory, &body).await,
             COMPANY if is_post => noted(&body, |notice: CompanyNotice| directory.notice(now(), &notice)),
@@ -101,7 +102,7 @@ impl Registry {
     }
 
     async fn wake(&self) -> Result<()> {
-        let settings = object::settings(&self.env)?;
+        let settings = self.settings()?;
         let directory = self.open(&settings)?;
         let work = directory.begin_work(now()).map_err(failed)?;
         // First of all the next try: whatever happens below, there is one.
@@ -114,16 +115,16 @@ impl Registry {
         object::schedule(&self.state, directory.due().map_err(failed)?).await
     }
 
-    async fn deliver(&self, settings: &CommonSettings, directory: &Directory<ObjectSql>, work: Work) -> Result<()> {
+    async fn deliver(&self, settings: &ControlSettings, directory: &Directory<ObjectSql>, work: Work) -> Result<()> {
         match work {
             Work::Announce { rev } => self.announce(directory, rev).await,
             Work::Publish { rev, round } => {
-                let sealed = directory.current(now()).map_err(failed)?.seal(&settings.record_secrets)?;
+                let sealed = directory.current(now()).map_err(failed)?.seal(&settings.common.record_secrets)?;
                 self.env.kv("KEYS")?.put(policy::NAME, sealed)?.execute().await?;
                 directory.published(now(), rev, round).map_err(failed)
             }
             Work::Audit { id, body } => {
-                let shard = Shard::of(&settings.operator_company);
+                let shard = Shard::of(&settings.common.operator_company);
                 object::post(&self.env, "SHARDS", shard.as_str(), AUDIT, body).await?;
                 directory.delivered(&id).map_err(failed)
             }
@@ -137,9 +138,14 @@ impl Registry {
         directory.announced(rev, announced).map_err(failed)
     }
 
-    fn open(&self, settings: &CommonSettings) -> Result<Directory<ObjectSql>> {
+    fn settings(&self) -> Result<ControlSettings> {
+        ControlSettings::read(&object::variables(&self.env)).map_err(|e| Error::RustError(e.to_string()))
+    }
+
+    fn open(&self, settings: &ControlSettings) -> Result<Directory<ObjectSql>> {
         let sql = ObjectSql::new(&self.state).map_err(failed)?;
-        Directory::open(sql, settings.timing, settings.operator_company.clone()).map_err(failed)
+        let common = &settings.common;
+        Directory::open(sql, common.timing, common.operator_company.clone(), settings.session_secrets.clone()).map_err(failed)
     }
 }
 

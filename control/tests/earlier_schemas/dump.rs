@@ -13,7 +13,6 @@ pub fn text(sql: &NativeSql) -> String {
     let (last, first): (Vec<_>, Vec<_>) = tables(sql).into_iter().partition(|table| table == "sqlite_sequence");
     for table in first.into_iter().chain(last) {
         let rows = sql.execute(&format!("SELECT * FROM {table}"), &[]).unwrap();
-        assert!(!rows.is_empty(), "the dump is to have something in every table: {table}");
         let literal = |value: &SqlValue| match value {
             SqlValue::Null => "NULL".to_owned(),
             SqlValue::Integer(number) => number.to_string(),
@@ -52,7 +51,9 @@ pub fn shape(sql: &NativeSql) -> Vec<String> {
         let statement: String = row[3].text().split_whitespace().collect();
         shape.push(format!("{} {} {} {statement}", row[0].text(), row[1].text(), row[2].text()));
     }
-    for table in tables(sql) {
+    let mut tables = tables(sql);
+    tables.sort();
+    for table in tables {
         for row in sql.execute(&format!("SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info('{table}')"), &[]).unwrap() {
             shape.push(format!("{table} {row:?}"));
         }

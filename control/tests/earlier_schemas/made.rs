@@ -14,6 +14,7 @@ use keyward_shared::{
     messages::{KeyUsage, ResolveAnswer, UsageReport},
     permission::PermissionSet,
     record::Record,
+    secret::SecretList,
     shard::Shard as ShardName,
     time::Millis,
     timing::Timing,
@@ -170,7 +171,7 @@ pub fn registry_call(method: &str, target: &str, body: &str) -> ApiCall {
 
 /// A registry over the storage, as it is opened today.
 pub fn open_registry(sql: &NativeSql) -> Registry<&NativeSql> {
-    Registry::open(sql, Timing::default(), company(OPERATOR)).unwrap()
+    Registry::open(sql, Timing::default(), company(OPERATOR), SecretList::single([5; 32])).unwrap()
 }
 
 /// A registry, and the notes about it.
@@ -187,7 +188,8 @@ pub fn registry() -> (NativeSql, Value) {
         [r#"{"rules":[{"path":"/a/**","permission":"a.read"}]}"#, r#"{"default":"deny","rules":[]}"#].into_iter().enumerate()
     {
         let at = Millis(START + 1_000 * second as u64);
-        let rev = registry.handle(at, &registry_call("PUT", "/v1/policy", body)).unwrap().changed.unwrap();
+        let call = ApiCall { idempotency_key: Some(format!("put-{second}")), ..registry_call("PUT", "/v1/policy", body) };
+        let rev = registry.handle(at, &call).unwrap().changed.unwrap();
         bodies.push(json!({"rev": rev, "policy": serde_json::from_str::<Value>(body).unwrap()}));
     }
     let announced = Announced { announced_at: Millis(START + 1_500), stamp: Millis(START + 1_500) };

@@ -17,6 +17,7 @@ use keyward_shared::{
     key::ParsedKey,
     link::SignInLink,
     permission::PermissionSet,
+    secret::SecretList,
     shard::Shard as ShardName,
     time::Millis,
     timing::Timing,
@@ -260,7 +261,7 @@ thread_local! {
 
 fn registry() -> (Registry<&'static Layered>, &'static Layered) {
     let sql: &'static Layered = Box::leak(Box::new(Layered::new())); // one for each thread
-    let registry = Registry::open(sql, Timing::default(), company(OPERATOR)).unwrap();
+    let registry = Registry::open(sql, Timing::default(), company(OPERATOR), SecretList::single([5; 32])).unwrap();
     for id in [OPERATOR, ACME, OTHER] {
         registry.register(START, company(id), ShardName::of(&company(id)), id).unwrap();
     }

@@ -258,7 +258,7 @@ impl World {
     pub fn registry_turn<T>(&self, work: impl FnOnce(&RegistryCore, Millis) -> Result<T, String>) -> Result<T, Gone> {
         let now = self.registry.base.clock(self.time.now());
         let operator = self.settings.common.operator_company.clone();
-        let open = |db| RegistryCore::open(db, self.timing(), operator).map_err(|e| e.to_string());
+        let open = |db| RegistryCore::open(db, self.timing(), operator, self.settings.session_secrets.clone()).map_err(|e| e.to_string());
         self.mourn(Object::Registry, self.registry.turn(open, |core| work(core, now)))
     }
 

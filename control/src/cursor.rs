@@ -3,33 +3,35 @@
 
 use keyward_shared::{ids::CompanyId, secret::SecretList};
 
-use super::query::{Query, bad};
-use crate::call::Refused;
+use crate::{
+    call::Refused,
+    query::{Query, bad},
+};
 
 /// What separates a cursor's MAC from any other made with the same secrets.
 const CONTEXT: &[u8] = b"keyward cursor v1\n";
 
 /// The list that a cursor belongs to.
 #[derive(Debug)]
-pub(super) struct Pages<'a> {
+pub(crate) struct Pages<'a> {
     secrets: &'a SecretList,
     scope: String,
 }
 
 impl<'a> Pages<'a> {
     /// The list called `list` of `company`, as `viewer` sees it through `query`.
-    pub(super) fn new(secrets: &'a SecretList, list: &str, company: &CompanyId, viewer: &str, query: &Query) -> Self {
+    pub(crate) fn new(secrets: &'a SecretList, list: &str, company: &CompanyId, viewer: &str, query: &Query) -> Self {
         Self { secrets, scope: format!("{list}\n{company}\n{viewer}\n{}\n", query.filters()) }
     }
 
     /// The cursor that goes on after `place`.
-    pub(super) fn cursor(&self, place: &str) -> String {
+    pub(crate) fn cursor(&self, place: &str) -> String {
         let mac = self.secrets.mac(&[CONTEXT, self.scope.as_bytes(), place.as_bytes()]);
         format!("{}.{}", hex::encode(place), hex::encode(mac))
     }
 
     /// The place of the query's cursor, where it has one.
-    pub(super) fn place(&self, query: &Query) -> Result<Option<String>, Refused> {
+    pub(crate) fn place(&self, query: &Query) -> Result<Option<String>, Refused> {
         query.get("cursor").map(|cursor| self.read(cursor).ok_or_else(|| bad("this cursor does not belong to this list"))).transpose()
     }
 
