@@ -29,3 +29,7 @@ CREATE TABLE puts (digest TEXT PRIMARY KEY, put_at INTEGER NOT NULL) WITHOUT ROW
 CREATE TABLE sweeps ( company TEXT NOT NULL, owner TEXT NOT NULL, rev INTEGER NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (company, owner) ) WITHOUT ROWID;
 CREATE TABLE outbox ( id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, company TEXT NOT NULL, subject TEXT NOT NULL, rev INTEGER NOT NULL, body TEXT, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL );
 CREATE INDEX outbox_by_due ON outbox (due_at, id);
+ALTER TABLE keys ADD COLUMN name_order TEXT COLLATE NOCASE GENERATED ALWAYS AS (name) VIRTUAL;
+CREATE INDEX keys_by_name ON keys (company, name_order, place);
+INSERT OR IGNORE INTO key_usage (company, key_id, last_used_at) SELECT company, key_id, 0 FROM keys;
+CREATE INDEX key_usage_by_time ON key_usage (company, last_used_at, key_id);

@@ -21,7 +21,12 @@ pub(crate) struct Pages<'a> {
 impl<'a> Pages<'a> {
     /// The list called `list` of `company`, as `viewer` sees it through `query`.
     pub(crate) fn new(secrets: &'a SecretList, list: &str, company: &CompanyId, viewer: &str, query: &Query) -> Self {
-        Self { secrets, scope: format!("{list}\n{company}\n{viewer}\n{}\n", query.filters()) }
+        Self::filtered(secrets, list, company, viewer, &query.filters())
+    }
+
+    /// The same where the filters stand elsewhere than in the query.
+    pub(crate) fn filtered(secrets: &'a SecretList, list: &str, company: &CompanyId, viewer: &str, filters: &str) -> Self {
+        Self { secrets, scope: format!("{list}\n{company}\n{viewer}\n{filters}\n") }
     }
 
     /// The cursor that goes on after `place`.

@@ -127,13 +127,18 @@ impl<S: Sql> Turn<'_, S> {
 
     fn revoke(&self, old: &KeyRow, reason: Option<&str>) -> Result<(), Failure> {
         let rev = next_rev(self.sql, self.now)?;
+        self.set_revoked(old, reason, rev)?;
+        self.key_changed(old, rev)
+    }
+
+    /// Revokes a key with revision `rev` and records it. To be marked and announced by the caller.
+    pub(super) fn set_revoked(&self, old: &KeyRow, reason: Option<&str>, rev: u64) -> Result<(), Failure> {
         self.sql.execute(
             "UPDATE keys SET revoked_at = ?3, revoked_by = ?4, revoke_reason = ?5, rev = ?6, changed_at = ?3, announced_at = NULL \
              WHERE company = ?1 AND key_id = ?2",
             &[(&self.company).into(), (&old.id).into(), self.now.into(), self.actor().into(), reason.into(), rev.into()],
         )?;
-        self.key_changed(old, rev)?;
-        self.record(old.id.as_str(), trail(old, self.now), trail(&self.reread(&old.id)?, self.now))
+        self.record_one("key.revoke", old.id.as_str(), trail(old, self.now), trail(&self.reread(&old.id)?, self.now))
     }
 
     /// `DELETE /v1/keys/{id}`: the digest can never be used again, the trail remembers.

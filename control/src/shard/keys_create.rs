@@ -20,7 +20,7 @@ use super::{
     key_view::{trail, view},
     publish,
     query::Query,
-    rows::{self, KeyRow, worth},
+    rows::{self, KeyRow, NEVER, worth},
     turn::{Turn, next_rev},
     validate::Fields,
 };
@@ -110,6 +110,11 @@ pub(super) fn insert(sql: &impl Sql, now: Millis, rev: u64, key: &NewKey<'_>) ->
          rate_limit, metadata, manages_keys, bootstrap, supersedes, rev, changed_at, announced_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?7, ?8, ?8)",
         &parameters,
+    )?;
+    // A row of use from the beginning: the unused ones are found by it.
+    sql.execute(
+        "INSERT INTO key_usage (company, key_id, last_used_at) VALUES (?1, ?2, ?3)",
+        &[key.company.into(), key.id.into(), NEVER.into()],
     )?;
     Ok(())
 }

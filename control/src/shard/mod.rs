@@ -16,6 +16,7 @@ mod key_view;
 mod keys_change;
 mod keys_create;
 mod keys_list;
+mod keys_revoke;
 mod keys_rotate;
 mod numbers;
 pub mod outbox;
@@ -28,6 +29,7 @@ mod sessions;
 mod turn;
 mod usage;
 pub mod validate;
+mod walk;
 
 use keyward_shared::{
     ids::CompanyId,

@@ -16,8 +16,10 @@ use crate::{
     sql::{Columns, Row, Sql, SqlError, Value},
 };
 
-/// The most changes in one announcement.
+/// The most entries that are delivered at once.
 const BATCH: u64 = 500;
+/// From how many changes on an announcement takes no further entry: one can tell of up to a thousand keys.
+const CHANGES: usize = 1_000;
 /// The first and the longest time to wait after a failure.
 const BACKOFF: (u64, u64) = (500, 60_000);
 
@@ -29,6 +31,8 @@ pub const AND_FEED: &str = "feed";
 pub enum Kind {
     /// One key changed.
     Key,
+    /// Some keys changed with one revision; the body names them.
+    Keys,
     /// An owner changed, and so all of the owner's keys.
     Owner,
     /// A company changed, and so all of its keys.
@@ -47,6 +51,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Key => "key",
+            Self::Keys => "keys",
             Self::Owner => "owner",
             Self::Company => "company",
             Self::Shard => "shard",
@@ -83,6 +88,11 @@ pub fn add_change(sql: &impl Sql, now: Millis, kind: Kind, company: &CompanyId, 
     add(sql, now, kind, company, subject, rev, None)
 }
 
+/// Keys of a company changed with one revision.
+pub fn add_keys(sql: &impl Sql, now: Millis, company: &CompanyId, keys: &[KeyId], rev: u64) -> Result<(), Failure> {
+    add(sql, now, Kind::Keys, company, "", rev, Some(serde_json::to_string(keys)?))
+}
+
 /// A company was made, changed or deleted.
 pub fn add_company(sql: &impl Sql, now: Millis, notice: &CompanyNotice) -> Result<(), Failure> {
     add(sql, now, Kind::Registration, &notice.company, "", notice.rev, Some(serde_json::to_string(notice)?))
@@ -98,7 +108,7 @@ pub fn add_policy_restored(sql: &impl Sql, now: Millis, company: &CompanyId, rev
     add(sql, now, Kind::Policy, company, "", rev, Some(serde_json::to_string(message)?))
 }
 
-/// What is due at `now`: all changes together, at most a handful of the others.
+/// What is due at `now`: changes together, as many as one announcement takes, and at most a handful of the others.
 pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, Failure> {
     let statement = "SELECT id, kind, company, subject, rev, body FROM outbox WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2";
     let (mut ids, mut changes, mut others) = (Vec::new(), Vec::new(), Vec::new());
@@ -107,7 +117,16 @@ pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, F
         let mut c = Columns::of(row);
         let (id, kind, company, subject, rev, body) = (c.number()?, c.text()?, c.parsed()?, c.text()?, c.number()?, c.optional_text()?);
         let body = body.unwrap_or_default();
+        if changes.len() >= CHANGES {
+            break;
+        }
         match kind.as_str() {
+            "keys" => {
+                ids.push(id);
+                for key in serde_json::from_str::<Vec<KeyId>>(&body)? {
+                    changes.push(Change(Subject::key(shard, &company, &key), rev));
+                }
+            }
             "registration" => others.push(Delivery::Register(id, serde_json::from_str(&body)?)),
             "note" => others.push(Delivery::Note(id, serde_json::from_str(&body)?)),
             "policy" => others.push(Delivery::RestorePolicy(id, serde_json::from_str(&body)?)),
@@ -144,24 +163,29 @@ pub fn announced(sql: &impl Sql, ids: &[u64], announced: Announced) -> Result<()
         let Some(row) = taken(sql, id)? else { continue };
         let mut c = Columns::of(row);
         let (kind, company, subject, rev): (String, CompanyId, String, u64) = (c.text()?, c.parsed()?, c.text()?, c.number()?);
-        let stamp = |table: &str, condition: &str| {
+        let stamp = |table: &str, condition: &str, subject: &str| {
             let statement = format!("UPDATE {table} SET announced_at = ?1 WHERE company = ?2 AND rev = ?4 AND {condition}");
-            sql.execute(&statement, &[announced_at.into(), (&company).into(), subject.as_str().into(), rev.into()]).map(|_| ())
+            sql.execute(&statement, &[announced_at.into(), (&company).into(), subject.into(), rev.into()]).map(|_| ())
         };
         match kind.as_str() {
-            "key" => stamp("keys", "key_id = ?3")?,
+            "key" => stamp("keys", "key_id = ?3", &subject)?,
+            "keys" => {
+                for key in c.optional_json::<Vec<KeyId>>()?.unwrap_or_default() {
+                    stamp("keys", "key_id = ?3", key.as_str())?;
+                }
+            }
             // The keys that were revoked together with their owner were announced with it.
-            "owner" => stamp("owners", "owner = ?3").and_then(|()| stamp("keys", "owner = ?3"))?,
+            "owner" => stamp("owners", "owner = ?3", &subject).and_then(|()| stamp("keys", "owner = ?3", &subject))?,
             "shard" => republish::announced(sql, rev, announced_at)?,
-            _ => stamp("companies", "?3 = ''")?,
+            _ => stamp("companies", "?3 = ''", &subject)?,
         }
     }
     Ok(())
 }
 
-/// Removes an entry: kind, company, subject, revision.
+/// Removes an entry: kind, company, subject, revision, body.
 fn taken(sql: &impl Sql, id: u64) -> Result<Option<Row>, SqlError> {
-    Ok(sql.execute("DELETE FROM outbox WHERE id = ?1 RETURNING kind, company, subject, rev", &[id.into()])?.pop())
+    Ok(sql.execute("DELETE FROM outbox WHERE id = ?1 RETURNING kind, company, subject, rev, body", &[id.into()])?.pop())
 }
 
 /// The entry was taken.

@@ -161,10 +161,12 @@ pub struct KeyRow {
     pub company_state: (bool, Changed),
 }
 
+/// What stands in `key_usage` for a key that was never used: every key has a row there.
+pub const NEVER: u64 = 0;
 /// The columns that [`read_key`] reads, for a `keys k` joined by [`KEY_JOINS`].
 pub const KEY_COLUMNS: &str = "k.company, k.key_id, k.digest, k.owner, k.name, k.hint, k.place, k.created_at, k.created_by, k.parent, k.expires_at, \
      k.permissions, k.networks, k.rate_limit, k.metadata, k.manages_keys, k.bootstrap, k.revoked_at, k.revoked_by, k.revoke_reason, k.supersedes, \
-     k.superseded_by, k.rev, k.changed_at, k.announced_at, u.last_used_at, c.active, c.rev, c.changed_at, c.announced_at, \
+     k.superseded_by, k.rev, k.changed_at, k.announced_at, NULLIF(u.last_used_at, 0), c.active, c.rev, c.changed_at, c.announced_at, \
      o.name, o.permissions, o.active, o.rev, o.changed_at, o.announced_at";
 /// What a key is joined with, each by its primary key.
 pub const KEY_JOINS: &str = "LEFT JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id JOIN companies c ON c.company = k.company \

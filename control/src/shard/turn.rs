@@ -83,7 +83,8 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::Format => self.format(),
             Endpoint::CreateSignInLink => self.create_sign_in_link(),
             Endpoint::Republish => self.republish(),
-            Endpoint::RevokeKeys | Endpoint::ImportKeys | Endpoint::ReadKeyUsage | Endpoint::ExplainKey => Err(Failure::not_found("path")),
+            Endpoint::RevokeKeys => self.revoke_keys(),
+            Endpoint::ImportKeys | Endpoint::ReadKeyUsage | Endpoint::ExplainKey => Err(Failure::not_found("path")),
             Endpoint::PutOwners => Err(Failure::not_found("path")),
             Endpoint::ExportCompany | Endpoint::ImportCompany | Endpoint::ExportAudit => Err(Failure::not_found("path")),
             Endpoint::ListWebhooks | Endpoint::CreateWebhook | Endpoint::GetWebhook | Endpoint::ChangeWebhook | Endpoint::DeleteWebhook => {
@@ -142,6 +143,12 @@ impl<S: Sql> Turn<'_, S> {
     /// Writes what was done at the end of the company's trail.
     pub(super) fn record(&self, target: &str, before: Value, after: Value) -> Result<(), Failure> {
         audit::append(self.sql, self.now, &self.note(target, "done", before, after))
+    }
+
+    /// The same about one of many that a call concerns: `action` is what the single call does.
+    pub(super) fn record_one(&self, action: &str, target: &str, before: Value, after: Value) -> Result<(), Failure> {
+        let note = AuditNote { action: action.to_owned(), ..self.note(target, "done", before, after) };
+        audit::append(self.sql, self.now, &note)
     }
 
     /// Writes a note into the trail of the caller's own company, here or in its shard.

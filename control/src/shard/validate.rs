@@ -44,6 +44,11 @@ impl Fields {
         self.members.contains_key(field)
     }
 
+    /// Whether the request names `field` with something else than null.
+    pub fn given(&self, field: &str) -> bool {
+        self.value(field).is_some()
+    }
+
     /// Remembers that `field` is wrong.
     pub fn wrong(&mut self, field: impl Into<String>, detail: impl Into<String>) {
         self.errors.push(FieldError { field: field.into(), detail: detail.into() });
@@ -55,12 +60,12 @@ impl Fields {
     }
 
     /// The member, where it is there and not null.
-    fn given(&self, field: &str) -> Option<Value> {
+    fn value(&self, field: &str) -> Option<Value> {
         self.members.get(field).filter(|value| !value.is_null()).cloned()
     }
 
     fn text(&mut self, field: &str) -> Option<String> {
-        if let Value::String(text) = self.given(field)? {
+        if let Value::String(text) = self.value(field)? {
             return Some(text);
         }
         self.wrong(field, "must be text");
@@ -68,8 +73,8 @@ impl Fields {
     }
 
     fn texts(&mut self, field: &str, most: usize) -> Option<Vec<String>> {
-        let Some(Value::Array(values)) = self.given(field) else {
-            if self.given(field).is_some() {
+        let Some(Value::Array(values)) = self.value(field) else {
+            if self.given(field) {
                 self.wrong(field, "must be a list of texts");
             }
             return None;
@@ -104,9 +109,19 @@ impl Fields {
         None
     }
 
+    /// Text of 1 to `most` characters, exactly as it stands.
+    pub fn exact(&mut self, field: &str, most: usize) -> Option<String> {
+        let text = self.text(field)?;
+        if !text.is_empty() && text.chars().count() <= most {
+            return Some(text);
+        }
+        self.wrong(field, format!("must be 1 to {most} characters long"));
+        None
+    }
+
     /// [`Fields::label`], which must be there.
     pub fn required_label(&mut self, field: &str, most: usize) -> Option<String> {
-        if self.given(field).is_none() {
+        if !self.given(field) {
             self.wrong(field, "is required");
             return None;
         }
@@ -115,7 +130,7 @@ impl Fields {
 
     /// `true` or `false`.
     pub fn truth(&mut self, field: &str) -> Option<bool> {
-        if let Value::Bool(truth) = self.given(field)? {
+        if let Value::Bool(truth) = self.value(field)? {
             return Some(truth);
         }
         self.wrong(field, "must be true or false");
@@ -124,7 +139,7 @@ impl Fields {
 
     /// A whole number from `least` to `most`.
     pub fn number(&mut self, field: &str, least: u64, most: u64) -> Option<u64> {
-        let value = self.given(field)?;
+        let value = self.value(field)?;
         let number = value.as_u64().filter(|number| (least..=most).contains(number));
         if number.is_none() {
             self.wrong(field, format!("must be a whole number from {least} to {most}"));
@@ -134,7 +149,7 @@ impl Fields {
 
     /// [`Fields::number`], which must be there.
     pub fn required_number(&mut self, field: &str, least: u64, most: u64) -> Option<u64> {
-        if self.given(field).is_none() {
+        if !self.given(field) {
             self.wrong(field, "is required");
             return None;
         }
@@ -155,6 +170,17 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// A time that is not after `now`.
+    pub fn past(&mut self, field: &str, now: Millis) -> Option<Millis> {
+        let text = self.text(field)?;
+        match time::parse(&text) {
+            Ok(at) if at <= now => return Some(at),
+            Ok(_) => self.wrong(field, "must not be in the future"),
+            Err(error) => self.wrong(field, error.to_string()),
+        }
+        None
     }
 
     /// A list of permissions.
@@ -187,7 +213,7 @@ impl Fields {
 
     /// A JSON object of at most 1 KB.
     pub fn metadata(&mut self, field: &str) -> Option<Map<String, Value>> {
-        match self.given(field)? {
+        match self.value(field)? {
             Value::Object(members) if Value::Object(members.clone()).to_string().len() <= MAX_METADATA => Some(members),
             Value::Object(_) => {
                 self.wrong(field, format!("must be at most {MAX_METADATA} bytes of JSON"));
