@@ -33,3 +33,5 @@ ALTER TABLE keys ADD COLUMN name_order TEXT COLLATE NOCASE GENERATED ALWAYS AS (
 CREATE INDEX keys_by_name ON keys (company, name_order, place);
 INSERT OR IGNORE INTO key_usage (company, key_id, last_used_at) SELECT company, key_id, 0 FROM keys;
 CREATE INDEX key_usage_by_time ON key_usage (company, last_used_at, key_id);
+ALTER TABLE keys ADD COLUMN superseded_at INTEGER;
+UPDATE keys SET superseded_at = (SELECT s.created_at FROM keys s WHERE s.company = keys.company AND s.key_id = keys.superseded_by) WHERE superseded_by IS NOT NULL;

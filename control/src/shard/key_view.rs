@@ -67,6 +67,7 @@ pub(super) fn view(key: &KeyRow, settings: &ControlSettings, now: Millis) -> Val
         "revoke_reason": key.revoke_reason,
         "supersedes": key.supersedes,
         "superseded_by": key.superseded_by,
+        "superseded_at": key.superseded_at.map(rfc3339),
         "propagation": propagation(key, &settings.common.timing),
     })
 }

@@ -80,7 +80,7 @@ impl<S: Sql> Turn<'_, S> {
 
     /// Notes the successor of `old`, and for how many seconds `old` still works; `None`: as long as it would have.
     fn supersede(&self, old: &KeyRow, successor: &KeyId, overlap: Option<u64>, rev: u64) -> Result<(), Failure> {
-        let mut new = KeyRow { superseded_by: Some(successor.to_string()), ..old.clone() };
+        let mut new = KeyRow { superseded_by: Some(successor.to_string()), superseded_at: Some(self.now), ..old.clone() };
         match overlap {
             None => {}
             Some(0) => {
@@ -101,7 +101,7 @@ impl<S: Sql> Turn<'_, S> {
         }
         self.sql.execute(
             "UPDATE keys SET superseded_by = ?3, expires_at = ?4, revoked_at = ?5, revoked_by = ?6, revoke_reason = ?7, rev = ?8, changed_at = ?9, \
-             announced_at = ?10 WHERE company = ?1 AND key_id = ?2",
+             announced_at = ?10, superseded_at = ?11 WHERE company = ?1 AND key_id = ?2",
             &[
                 (&self.company).into(),
                 (&old.id).into(),
@@ -113,6 +113,7 @@ impl<S: Sql> Turn<'_, S> {
                 new.changed.rev.into(),
                 new.changed.at.into(),
                 new.changed.announced_at.into(),
+                new.superseded_at.into(),
             ],
         )?;
         if decides {

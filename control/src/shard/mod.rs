@@ -28,6 +28,7 @@ pub mod schema;
 mod sessions;
 mod turn;
 mod usage;
+mod usage_read;
 pub mod validate;
 mod walk;
 

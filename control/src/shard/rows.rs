@@ -153,6 +153,8 @@ pub struct KeyRow {
     pub revoke_reason: Option<String>,
     pub supersedes: Option<String>,
     pub superseded_by: Option<String>,
+    /// When the successor was made.
+    pub superseded_at: Option<Millis>,
     pub changed: Changed,
     pub last_used_at: Option<Millis>,
     /// Name, permissions, active or not, last change; `None`: the owner was deleted.
@@ -166,7 +168,7 @@ pub const NEVER: u64 = 0;
 /// The columns that [`read_key`] reads, for a `keys k` joined by [`KEY_JOINS`].
 pub const KEY_COLUMNS: &str = "k.company, k.key_id, k.digest, k.owner, k.name, k.hint, k.place, k.created_at, k.created_by, k.parent, k.expires_at, \
      k.permissions, k.networks, k.rate_limit, k.metadata, k.manages_keys, k.bootstrap, k.revoked_at, k.revoked_by, k.revoke_reason, k.supersedes, \
-     k.superseded_by, k.rev, k.changed_at, k.announced_at, NULLIF(u.last_used_at, 0), c.active, c.rev, c.changed_at, c.announced_at, \
+     k.superseded_by, k.superseded_at, k.rev, k.changed_at, k.announced_at, NULLIF(u.last_used_at, 0), c.active, c.rev, c.changed_at, c.announced_at, \
      o.name, o.permissions, o.active, o.rev, o.changed_at, o.announced_at";
 /// What a key is joined with, each by its primary key.
 pub const KEY_JOINS: &str = "LEFT JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id JOIN companies c ON c.company = k.company \
@@ -184,7 +186,7 @@ pub fn read_key(row: Row) -> Result<KeyRow, SqlError> {
     let metadata = c.optional_json()?.unwrap_or_default();
     let (manages_keys, bootstrap) = (c.truth()?, c.truth()?);
     let (revoked_at, revoked_by, revoke_reason) = (c.optional_time()?, c.optional_text()?, c.optional_text()?);
-    let (supersedes, superseded_by) = (c.optional_text()?, c.optional_text()?);
+    let (supersedes, superseded_by, superseded_at) = (c.optional_text()?, c.optional_text()?, c.optional_time()?);
     let changed = Changed::read(&mut c)?;
     let last_used_at = c.optional_time()?;
     let company_state = (c.truth()?, Changed::read(&mut c)?);
@@ -215,6 +217,7 @@ pub fn read_key(row: Row) -> Result<KeyRow, SqlError> {
         revoke_reason,
         supersedes,
         superseded_by,
+        superseded_at,
         changed,
         last_used_at,
         owner_state,

@@ -84,7 +84,8 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::CreateSignInLink => self.create_sign_in_link(),
             Endpoint::Republish => self.republish(),
             Endpoint::RevokeKeys => self.revoke_keys(),
-            Endpoint::ImportKeys | Endpoint::ReadKeyUsage | Endpoint::ExplainKey => Err(Failure::not_found("path")),
+            Endpoint::ReadKeyUsage => self.read_key_usage(),
+            Endpoint::ImportKeys | Endpoint::ExplainKey => Err(Failure::not_found("path")),
             Endpoint::PutOwners => Err(Failure::not_found("path")),
             Endpoint::ExportCompany | Endpoint::ImportCompany | Endpoint::ExportAudit => Err(Failure::not_found("path")),
             Endpoint::ListWebhooks | Endpoint::CreateWebhook | Endpoint::GetWebhook | Endpoint::ChangeWebhook | Endpoint::DeleteWebhook => {

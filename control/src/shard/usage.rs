@@ -11,8 +11,54 @@ use keyward_shared::{
 use crate::sql::{Sql, SqlError};
 
 const HOUR_MS: u64 = 3_600_000;
-/// Widths of buckets with their length, and for how many of them they are kept: hours for 7 days, days for 90.
-const WIDTHS: [(&str, u64, u64); 2] = [("hour", HOUR_MS, 7 * 24), ("day", 24 * HOUR_MS, 90)];
+
+/// How wide a bucket of counts is: hours are kept for 7 days, days for 90.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Width {
+    Hour,
+    Day,
+}
+
+impl Width {
+    pub(super) const ALL: [Self; 2] = [Self::Hour, Self::Day];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
+    const fn length(self) -> u64 {
+        match self {
+            Self::Hour => HOUR_MS,
+            Self::Day => 24 * HOUR_MS,
+        }
+    }
+
+    const fn kept(self) -> u64 {
+        match self {
+            Self::Hour => 7 * 24,
+            Self::Day => 90,
+        }
+    }
+
+    /// When the bucket begins that `at` falls into.
+    pub(super) const fn start(self, at: Millis) -> Millis {
+        Millis(at.0 / self.length() * self.length())
+    }
+
+    /// When the first bucket begins that begins at `at` or later.
+    pub(super) fn next(self, at: Millis) -> Millis {
+        let start = self.start(at);
+        if start == at { at } else { start.plus(Millis(self.length())) }
+    }
+
+    /// When the oldest bucket may begin that is kept at `now`.
+    pub(super) fn oldest(self, now: Millis) -> Millis {
+        now.minus(Millis(self.length() * self.kept()))
+    }
+}
 
 /// Takes a report. Entries about keys that are not here, and times that cannot be, are dropped.
 pub(super) fn report(sql: &impl Sql, now: Millis, timing: &Timing, report: &UsageReport) -> Result<(), SqlError> {
@@ -21,15 +67,15 @@ pub(super) fn report(sql: &impl Sql, now: Millis, timing: &Timing, report: &Usag
         if !touch(sql, &entry.company, &entry.key_id, at)? {
             continue;
         }
-        for (width, length, _) in WIDTHS {
+        for width in Width::ALL {
             sql.execute(
                 "INSERT INTO key_buckets (company, key_id, width, at, allowed, refused) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                  ON CONFLICT (company, key_id, width, at) DO UPDATE SET allowed = allowed + ?5, refused = refused + ?6",
                 &[
                     (&entry.company).into(),
                     (&entry.key_id).into(),
-                    width.into(),
-                    (at.0 / length * length).into(),
+                    width.name().into(),
+                    width.start(at).into(),
                     u64::from(entry.allowed).into(),
                     u64::from(entry.refused).into(),
                 ],
@@ -55,12 +101,11 @@ pub(super) fn touch(sql: &impl Sql, company: &CompanyId, key: &KeyId, at: Millis
 
 /// Removes what has outlived its time, a handful at a time: buckets, sessions, used links, idempotent answers.
 pub(super) fn prune(sql: &impl Sql, now: Millis) -> Result<(), SqlError> {
-    for (width, length, kept) in WIDTHS {
-        let oldest = now.minus(Millis(length * kept));
+    for width in Width::ALL {
         sql.execute(
             "DELETE FROM key_buckets WHERE (company, key_id, width, at) IN \
              (SELECT company, key_id, width, at FROM key_buckets WHERE width = ?1 AND at < ?2 LIMIT 500)",
-            &[width.into(), oldest.into()],
+            &[width.name().into(), width.oldest(now).into()],
         )?;
     }
     for (table, key) in [("sessions", "digest"), ("used_links", "company, nonce"), ("idempotency", "company, actor, method, path, key")] {
