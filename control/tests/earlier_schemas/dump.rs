@@ -12,7 +12,8 @@ pub fn text(sql: &NativeSql) -> String {
     }
     let (last, first): (Vec<_>, Vec<_>) = tables(sql).into_iter().partition(|table| table == "sqlite_sequence");
     for table in first.into_iter().chain(last) {
-        let rows = sql.execute(&format!("SELECT * FROM {table}"), &[]).unwrap();
+        let columns = columns(sql, &table);
+        let rows = rows(sql, &table, &columns);
         let literal = |value: &SqlValue| match value {
             SqlValue::Null => "NULL".to_owned(),
             SqlValue::Integer(number) => number.to_string(),
@@ -22,7 +23,7 @@ pub fn text(sql: &NativeSql) -> String {
             statements.push(format!("DELETE FROM {table}")); // the rows of other tables have made it
         }
         for row in rows {
-            statements.push(format!("INSERT INTO {table} VALUES ({})", row.iter().map(literal).collect::<Vec<_>>().join(", ")));
+            statements.push(format!("INSERT INTO {table} ({columns}) VALUES ({})", row.iter().map(literal).collect::<Vec<_>>().join(", ")));
         }
     }
     assert!(statements.iter().all(|statement| !statement.contains(";\n")));
@@ -64,6 +65,17 @@ pub fn shape(sql: &NativeSql) -> Vec<String> {
         }
     }
     shape
+}
+
+/// The names of a table's columns that are stored; others are made from them.
+pub fn columns(sql: &NativeSql, table: &str) -> String {
+    let columns = sql.execute(&format!("SELECT name FROM pragma_table_xinfo('{table}') WHERE hidden = 0 ORDER BY cid"), &[]).unwrap();
+    columns.iter().map(|row| row[0].text()).collect::<Vec<_>>().join(", ")
+}
+
+/// The rows of a table: these columns of them.
+pub fn rows(sql: &NativeSql, table: &str, columns: &str) -> Vec<Vec<SqlValue>> {
+    sql.execute(&format!("SELECT {columns} FROM {table}"), &[]).unwrap()
 }
 
 /// How many rows each of `tables` has.
