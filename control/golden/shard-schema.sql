@@ -35,3 +35,11 @@ INSERT OR IGNORE INTO key_usage (company, key_id, last_used_at) SELECT company, 
 CREATE INDEX key_usage_by_time ON key_usage (company, last_used_at, key_id);
 ALTER TABLE keys ADD COLUMN superseded_at INTEGER;
 UPDATE keys SET superseded_at = (SELECT s.created_at FROM keys s WHERE s.company = keys.company AND s.key_id = keys.superseded_by) WHERE superseded_by IS NOT NULL;
+ALTER TABLE dirty ADD COLUMN later INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX dirty_by_rank ON dirty (later, due_at);
+DROP INDEX dirty_by_due;
+CREATE TABLE departures ( company TEXT NOT NULL, owner TEXT NOT NULL, rev INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, announced_at INTEGER, place INTEGER NOT NULL, PRIMARY KEY (company, owner, rev) ) WITHOUT ROWID;
+CREATE INDEX departures_announced ON departures (company, owner, rev) WHERE announced_at IS NOT NULL;
+CREATE TABLE erasures (company TEXT PRIMARY KEY, rev INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX outbox_registrations ON outbox (company) WHERE kind = 'registration';
+CREATE INDEX owners_active ON owners (company, owner) WHERE active = 1;

@@ -93,7 +93,7 @@ const ROUTES: &[(&str, &[(&str, Endpoint)])] = &[
     ("/v1/keys/{}/rotate", &[("POST", Endpoint::RotateKey)]),
     ("/v1/keys/{}/usage", &[("GET", Endpoint::ReadKeyUsage)]),
     ("/v1/keys/{}/explain", &[("GET", Endpoint::ExplainKey)]),
-    ("/v1/owners", &[("GET", Endpoint::ListOwners)]),
+    ("/v1/owners", &[("GET", Endpoint::ListOwners), ("PUT", Endpoint::PutOwners)]),
     ("/v1/owners/{}", &[("GET", Endpoint::GetOwner), ("PUT", Endpoint::PutOwner), ("DELETE", Endpoint::DeleteOwner)]),
     ("/v1/companies", &[("GET", Endpoint::ListCompanies)]),
     ("/v1/companies/{}", &[("GET", Endpoint::GetCompany), ("PUT", Endpoint::PutCompany), ("DELETE", Endpoint::DeleteCompany)]),

@@ -467,7 +467,7 @@ fn no_statement_of_a_request_scans_a_whole_table() {
         "SELECT * FROM audit WHERE company = ?1 AND sequence < ?2 AND target = ?3 ORDER BY sequence DESC LIMIT 51",
         "SELECT * FROM audit WHERE company = ?1 AND sequence < ?2 AND actor = ?3 ORDER BY sequence DESC LIMIT 51",
         "SELECT * FROM audit WHERE company = ?1 AND sequence < ?2 AND action = ?3 ORDER BY sequence DESC LIMIT 51",
-        "SELECT digest, rev, round FROM dirty WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2",
+        "SELECT digest, rev, round FROM dirty WHERE later = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3",
         "SELECT id FROM outbox WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2",
         "DELETE FROM sessions WHERE company = ?1 AND owner = ?2",
         "UPDATE keys SET announced_at = 1 WHERE company = ?1 AND rev = ?2 AND owner = ?3",

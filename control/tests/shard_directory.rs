@@ -149,6 +149,8 @@ fn a_deleted_company_leaves_nothing_but_digests_and_the_operators_note() {
     let made = world.create(&ann, json!({})).expect(201);
     world.operator("DELETE", &format!("/v1/companies/{OPERATOR}"), Value::Null).expect(409);
     world.operator("DELETE", &format!("/v1/companies/{ACME}"), Value::Null).expect(204);
+    world.operator("PUT", &format!("/v1/companies/{ACME}"), json!({"name": "again"})).expect(409);
+    world.go_on();
     for table in ["companies", "owners", "keys", "audit", "audit_heads", "sessions", "used_links", "idempotency", "key_usage", "sweeps"] {
         assert!(world.sql(&format!("SELECT 1 FROM {table} WHERE company = ?1"), &[ACME.into()]).is_empty(), "{table}");
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::Handled,
+    background,
     failure::Failure,
     outbox, publish,
     query::Query,
@@ -48,6 +49,9 @@ impl<S: Sql> Turn<'_, S> {
         if !active && self.company == self.settings.common.operator_company {
             return Err(Failure::refused(Code::Conflict, "the operator's company stays active"));
         }
+        if background::is_being_erased(self.sql, &self.company)? {
+            return Err(Failure::refused(Code::Conflict, "a company of that id is being erased; it can be made again when that is done"));
+        }
         let old = rows::company(self.sql, &self.company)?;
         let rev = next_rev(self.sql, self.now)?;
         let announced = old.is_none().then_some(self.now);
@@ -75,7 +79,8 @@ impl<S: Sql> Turn<'_, S> {
         Ok(Handled { status: if old.is_some() { 200 } else { 201 }, ..Handled::ok(view(&new)) })
     }
 
-    /// `DELETE /v1/companies/{company}`: erases everything but the digests, which can never be used again.
+    /// `DELETE /v1/companies/{company}`: erases everything but the digests, which can never be used again. Without the company's row
+    /// nobody finds anything of it; the other rows follow in handfuls, and only then can one of that id be made.
     pub(super) fn delete_company(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         let company = self.company.clone();
@@ -84,30 +89,10 @@ impl<S: Sql> Turn<'_, S> {
             return Err(Failure::refused(Code::Conflict, "the operator's company cannot be deleted"));
         }
         let rev = next_rev(self.sql, self.now)?;
-        self.sql.execute(
-            "INSERT INTO dirty (digest, rev, due_at, round, attempts) SELECT digest, ?2, ?3, 1, 0 FROM keys WHERE company = ?1 \
-             ON CONFLICT (digest) DO UPDATE SET rev = ?2, due_at = MAX(due_at, ?3), round = 1, attempts = 0",
-            &[(&company).into(), rev.into(), self.now.plus(self.settings.common.timing.put_interval).into()],
-        )?;
-        self.sql.execute("INSERT OR IGNORE INTO tombstones (digest) SELECT digest FROM keys WHERE company = ?1", &[(&company).into()])?;
-        for table in [
-            "keys",
-            "owners",
-            "companies",
-            "key_usage",
-            "key_buckets",
-            "audit",
-            "audit_heads",
-            "sessions",
-            "used_links",
-            "idempotency",
-            "sweeps",
-            "outbox",
-        ] {
-            // A note to another trail stays, and what concerns the whole shard: they are not the company's.
-            let kept = if table == "outbox" { " AND kind NOT IN ('note', 'shard')" } else { "" };
-            self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1{kept}"), &[(&company).into()])?;
-        }
+        self.sql.execute("DELETE FROM companies WHERE company = ?1", &[(&company).into()])?;
+        background::erase(self.sql, &company, rev)?;
+        // What the Registry was to hear before is no longer true.
+        self.sql.execute("DELETE FROM outbox WHERE kind = 'registration' AND company = ?1", &[(&company).into()])?;
         outbox::add_change(self.sql, self.now, outbox::Kind::Company, &company, "", rev)?;
         self.register(&company, rev, None)?;
         self.record_at_home(self.note(company.as_str(), "done", view(&old), Value::Null))?;

@@ -7,6 +7,20 @@ use crate::{idempotency::Place, sql::Sql};
 
 /// Members of an answer that are given out once.
 const SECRET: [&str; 2] = ["key", "url"];
+/// Members that are left out of an answer that is longer than [`LONGEST`].
+const BULKY: [&str; 1] = ["owners"];
+/// The longest answer that is kept whole, in bytes: the object's storage takes no more than two million in a row.
+const LONGEST: usize = 1_000_000;
+
+/// Makes members of an answer null, and says so where there were any.
+fn leave_out(kept: &mut Handled, members: &[&str]) {
+    for member in members {
+        if let Some(Value::Object(body)) = kept.body.as_mut().filter(|body| body.get(member).is_some()) {
+            body.insert((*member).into(), Value::Null);
+            body.insert("replayed".into(), true.into());
+        }
+    }
+}
 
 impl<S: Sql> Turn<'_, S> {
     /// Executes a change, or answers what it answered before.
@@ -18,13 +32,13 @@ impl<S: Sql> Turn<'_, S> {
         let handled = self.execute()?;
         if (200..300).contains(&handled.status) {
             let mut kept = handled.clone();
-            for secret in SECRET {
-                if let Some(Value::Object(body)) = kept.body.as_mut().filter(|body| body.get(secret).is_some()) {
-                    body.insert(secret.into(), Value::Null);
-                    body.insert("replayed".into(), true.into());
-                }
+            leave_out(&mut kept, &SECRET);
+            let mut text = serde_json::to_string(&kept)?;
+            if text.len() > LONGEST {
+                leave_out(&mut kept, &BULKY);
+                text = serde_json::to_string(&kept)?;
             }
-            place.keep(self.sql, self.now, serde_json::to_string(&kept)?)?;
+            place.keep(self.sql, self.now, text)?;
         }
         Ok(handled)
     }

@@ -10,6 +10,7 @@ use super::{
     failure::Failure,
     key_view::view,
     query::{Query, bad},
+    rows::REVOKED_AT,
     turn::Turn,
     walk::{Filters, Order, Place, Walk, unused_since},
 };
@@ -63,9 +64,9 @@ impl<S: Sql> Turn<'_, S> {
 fn filters(query: &Query, now: Millis, mut filters: Filters) -> Result<Filters, Failure> {
     match query.get("status") {
         None => {}
-        Some("revoked") => filters.always("k.revoked_at IS NOT NULL"),
-        Some("expired") => filters.add(now, |n| format!("k.revoked_at IS NULL AND k.expires_at <= ?{n}")),
-        Some("active") => filters.add(now, |n| format!("k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?{n})")),
+        Some("revoked") => filters.always(&format!("{REVOKED_AT} IS NOT NULL")),
+        Some("expired") => filters.add(now, |n| format!("{REVOKED_AT} IS NULL AND k.expires_at <= ?{n}")),
+        Some("active") => filters.add(now, |n| format!("{REVOKED_AT} IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?{n})")),
         Some(_) => return Err(bad("status must be active, expired or revoked").into()),
     }
     if let Some(text) = query.get("q") {

@@ -12,6 +12,7 @@ use super::{
     failure::Failure,
     outbox, publish,
     query::{Query, bad},
+    rows::REVOKED_AT,
     turn::{Turn, next_rev},
     validate::Fields,
     walk::{Order, Place, Walk, unused_since},
@@ -72,7 +73,7 @@ impl<S: Sql> Turn<'_, S> {
             walk.narrow(at, |n| format!("u.last_used_at < ?{n}"));
         }
         let mut filters = walk.filters();
-        filters.always("k.revoked_at IS NULL");
+        filters.always(&format!("{REVOKED_AT} IS NULL"));
         if let Some(key) = &self.caller.key {
             filters.add(&key.id, |n| format!("k.key_id <> ?{n}"));
         }

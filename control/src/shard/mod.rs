@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod audit;
 pub mod authenticate;
+pub mod background;
 mod bootstrap;
 pub mod ceilings;
 mod companies;
@@ -21,6 +22,7 @@ mod keys_rotate;
 mod numbers;
 pub mod outbox;
 mod owners;
+mod owners_put;
 pub mod publish;
 mod republish;
 pub mod rows;
@@ -57,13 +59,20 @@ pub struct Shard<S> {
     sql: S,
     settings: ControlSettings,
     name: ShardName,
+    handful: u64,
 }
 
 impl<S: Sql> Shard<S> {
     /// The shard called `name`, whose data lies in `sql`.
     pub fn new(sql: S, settings: ControlSettings, name: ShardName) -> Result<Self, SqlError> {
         schema::migrate(&sql)?;
-        Ok(Self { sql, settings, name })
+        Ok(Self { sql, settings, name, handful: background::HANDFUL })
+    }
+
+    /// The same shard, which handles only so many rows in one turn of what goes on in handfuls.
+    #[must_use]
+    pub fn with_handful(self, handful: u64) -> Self {
+        Self { handful, ..self }
     }
 
     /// The database.
@@ -206,10 +215,10 @@ impl<S: Sql> Shard<S> {
         self.sql.transaction(|| outbox::failed(&self.sql, ids, now))
     }
 
-    /// What is to be put into the replicated store now, at most `limit`.
+    /// What is to be put into the replicated store now, at most `limit`; takes what goes on in handfuls one of them further.
     pub fn due(&self, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
         self.sql.transaction(|| {
-            publish::advance_sweep(&self.sql, now, &self.settings.common.timing)?;
+            background::advance(&self.sql, now, &self.settings.common.timing, self.handful)?;
             publish::due(&self.sql, &self.settings, self.name, now, limit)
         })
     }
@@ -224,9 +233,17 @@ impl<S: Sql> Shard<S> {
         self.sql.transaction(|| usage::prune(&self.sql, now))
     }
 
+    /// Whether something is going on in handfuls, so that [`Shard::due`] has more to do although it gave nothing.
+    pub fn going_on(&self) -> Result<bool, SqlError> {
+        background::pending(&self.sql)
+    }
+
     /// When there is next something to do; `None`: nothing is left.
     pub fn next_alarm(&self, now: Millis) -> Result<Option<Millis>, SqlError> {
-        Ok([outbox::next_due(&self.sql)?, publish::next_due(&self.sql, now)?].into_iter().flatten().min())
+        if self.going_on()? {
+            return Ok(Some(now));
+        }
+        Ok([outbox::next_due(&self.sql)?, publish::next_due(&self.sql)?].into_iter().flatten().min())
     }
 }
 

@@ -10,7 +10,7 @@ use keyward_shared::{
     time::Millis,
 };
 
-use super::{failure::Failure, numbers, republish};
+use super::{background, failure::Failure, numbers, republish};
 use crate::{
     call::{Announced, Announcement, AuditNote, CompanyNotice, PolicyRestored},
     sql::{Columns, Row, Sql, SqlError, Value},
@@ -174,8 +174,11 @@ pub fn announced(sql: &impl Sql, ids: &[u64], announced: Announced) -> Result<()
                     stamp("keys", "key_id = ?3", key.as_str())?;
                 }
             }
-            // The keys that were revoked together with their owner were announced with it.
-            "owner" => stamp("owners", "owner = ?3", &subject).and_then(|()| stamp("keys", "owner = ?3", &subject))?,
+            // The keys that are revoked together with their owner are announced with it.
+            "owner" => {
+                stamp("owners", "owner = ?3", &subject)?;
+                background::departure_announced(sql, &company, &subject, rev, announced_at)?;
+            }
             "shard" => republish::announced(sql, rev, announced_at)?,
             _ => stamp("companies", "?3 = ''", &subject)?,
         }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::Handled,
-    ceilings,
+    background, ceilings,
     cursor::Pages,
     failure::Failure,
     publish,
@@ -18,9 +18,18 @@ use super::{
     turn::{Turn, next_rev},
     validate::Fields,
 };
-use crate::{sql::Sql, time::rfc3339};
+use crate::{call::Refused, sql::Sql, time::rfc3339};
 
-fn view(owner: &OwnerRow) -> Value {
+/// An owner as a request wants it to be.
+pub(super) struct WantedOwner {
+    pub(super) id: OwnerId,
+    pub(super) name: String,
+    pub(super) email: Option<String>,
+    pub(super) permissions: PermissionSet,
+    pub(super) active: bool,
+}
+
+pub(super) fn view(owner: &OwnerRow) -> Value {
     json!({
         "owner": owner.owner,
         "company": owner.company,
@@ -70,6 +79,20 @@ impl<S: Sql> Turn<'_, S> {
         if let Err(error) = &id {
             fields.wrong("owner", error.to_string());
         }
+        let wanted = self.wanted_owner(&mut fields, id.ok());
+        fields.check()?;
+        let wanted = wanted.ok_or_else(|| Failure::not_found("owner"))?;
+        let old = rows::owner(self.sql, &self.company, &wanted.id)?;
+        self.may_make(old.as_ref(), &wanted)?;
+
+        let rev = next_rev(self.sql, self.now)?;
+        let new = self.store_owner(old.as_ref(), &wanted, rev)?;
+        self.record(wanted.id.as_str(), old.as_ref().map_or(Value::Null, view), view(&new))?;
+        Ok(Handled { status: if old.is_some() { 200 } else { 201 }, ..Handled::ok(view(&new)) })
+    }
+
+    /// What a request's `fields` say of the owner `id`; where that is `None` only to find what is wrong.
+    pub(super) fn wanted_owner(&self, fields: &mut Fields, id: Option<OwnerId>) -> Option<WantedOwner> {
         let name = fields.required_label("name", 100);
         let email = fields.email("email");
         let permissions = fields.permissions("permissions").unwrap_or_default();
@@ -77,14 +100,18 @@ impl<S: Sql> Turn<'_, S> {
         if permissions.iter().any(|permission| permission.as_str() == OPERATOR) && self.company != self.settings.common.operator_company {
             fields.wrong("permissions", "keyward.operator is for the operator's company only");
         }
-        fields.check()?;
-        let id = id.map_err(|_| Failure::not_found("owner"))?;
-        let old = rows::owner(self.sql, &self.company, &id)?;
-        // Who could not act had nothing: to let them act again gives them everything that they then have.
-        let had = old.as_ref().filter(|old| old.active || !active).map(|old| &old.permissions);
-        ceilings::gives(self.caller, had, &permissions)?;
+        Some(WantedOwner { id: id?, name: name?, email, permissions, active })
+    }
 
-        let rev = next_rev(self.sql, self.now)?;
+    /// Whether the caller may make an owner, who is `old` now, be as `wanted`.
+    pub(super) fn may_make(&self, old: Option<&OwnerRow>, wanted: &WantedOwner) -> Result<(), Refused> {
+        // Who could not act had nothing: to let them act again gives them everything that they then have.
+        let had = old.filter(|old| old.active || !wanted.active).map(|old| &old.permissions);
+        ceilings::gives(self.caller, had, &wanted.permissions)
+    }
+
+    /// Makes an owner, who is `old` now, be as `wanted`: the row, the marks of the owner's keys and what is to be announced.
+    pub(super) fn store_owner(&self, old: Option<&OwnerRow>, wanted: &WantedOwner, rev: u64) -> Result<OwnerRow, Failure> {
         let announced = old.is_none().then_some(self.now); // nothing that is known of the owner can be outdated
         self.sql.execute(
             "INSERT INTO owners (company, owner, name, email, permissions, active, created_at, rev, changed_at, announced_at) \
@@ -92,28 +119,27 @@ impl<S: Sql> Turn<'_, S> {
              name = ?3, email = ?4, permissions = ?5, active = ?6, rev = ?8, changed_at = ?7, announced_at = NULL",
             &[
                 (&self.company).into(),
-                (&id).into(),
-                name.unwrap_or_default().into(),
-                email.into(),
-                serde_json::to_string(&permissions)?.into(),
-                active.into(),
+                (&wanted.id).into(),
+                wanted.name.as_str().into(),
+                wanted.email.as_ref().into(),
+                serde_json::to_string(&wanted.permissions)?.into(),
+                wanted.active.into(),
                 self.now.into(),
                 rev.into(),
                 announced.into(),
             ],
         )?;
         if old.is_some() {
-            self.owner_changed(&id, rev)?;
-        } else if rows::has_keys(self.sql, &self.company, &id)? {
+            self.owner_changed(&wanted.id, rev)?;
+        } else if rows::has_keys(self.sql, &self.company, &wanted.id)? {
             // Of an earlier owner of that id: they stay revoked, so no edge need hear of it; but their records name the owner.
-            publish::sweep(self.sql, &self.company, id.as_str(), rev)?;
+            publish::sweep(self.sql, &self.company, wanted.id.as_str(), rev)?;
         }
-        let new = rows::owner(self.sql, &self.company, &id)?.ok_or_else(|| Failure::not_found("owner"))?;
-        self.record(id.as_str(), old.as_ref().map_or(Value::Null, view), view(&new))?;
-        Ok(Handled { status: if old.is_some() { 200 } else { 201 }, ..Handled::ok(view(&new)) })
+        rows::owner(self.sql, &self.company, &wanted.id)?.ok_or_else(|| Failure::not_found("owner"))
     }
 
-    /// `DELETE /v1/owners/{owner}`: revokes the owner's keys and ends the owner's sessions.
+    /// `DELETE /v1/owners/{owner}`: revokes the owner's keys and ends the owner's sessions. The keys read as revoked at once; their
+    /// rows follow in handfuls.
     pub(super) fn delete_owner(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         let id = self.named_owner()?;
@@ -123,11 +149,7 @@ impl<S: Sql> Turn<'_, S> {
         }
         let rev = next_rev(self.sql, self.now)?;
         let pair: [crate::sql::Value; 2] = [(&self.company).into(), (&id).into()];
-        self.sql.execute(
-            "UPDATE keys SET revoked_at = ?3, revoked_by = ?4, revoke_reason = 'the owner was deleted', rev = ?5, changed_at = ?3, announced_at = NULL \
-             WHERE company = ?1 AND owner = ?2 AND revoked_at IS NULL",
-            &[pair[0].clone(), pair[1].clone(), self.now.into(), self.actor().into(), rev.into()],
-        )?;
+        background::depart(self.sql, &self.company, id.as_str(), rev, self.now, &self.actor())?;
         for table in ["owners", "sessions"] {
             self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1 AND owner = ?2"), &pair)?;
         }

@@ -16,11 +16,9 @@ use keyward_shared::{
 use super::{failure::Failure, numbers, rows, turn::current_rev};
 use crate::{
     settings::ControlSettings,
-    sql::{Columns, Sql, SqlError},
+    sql::{Columns, Sql, SqlError, Value},
 };
 
-/// How many keys of an owner or a company are marked in one go.
-const SWEEP: u64 = 500;
 /// The first and the longest time to wait after a failed put.
 const BACKOFF: (u64, u64) = (1_000, 60_000);
 
@@ -39,12 +37,14 @@ pub struct Publication {
     pub round: u64,
 }
 
-/// Marks a digest: its record changed with revision `rev`.
+/// Marks a digest: its record changed with revision `rev`, and by itself, so it goes before those of a sweep.
 pub fn mark(sql: &impl Sql, digest: &Digest, rev: u64, now: Millis, timing: &Timing) -> Result<(), SqlError> {
-    let due = put_at(sql, digest)?.map_or(now, |last| now.max(last.plus(timing.put_interval)));
+    let soon = now.plus(timing.put_interval);
+    // What is dated later than that was written with a faster clock, before a restored backup.
+    let due = put_at(sql, digest)?.filter(|last| *last <= soon).map_or(now, |last| now.max(last.min(now).plus(timing.put_interval)));
     sql.execute(
         "INSERT INTO dirty (digest, rev, due_at, round, attempts) VALUES (?1, ?2, ?3, 1, 0) \
-         ON CONFLICT (digest) DO UPDATE SET rev = ?2, due_at = ?3, round = 1, attempts = 0",
+         ON CONFLICT (digest) DO UPDATE SET rev = ?2, due_at = ?3, round = 1, attempts = 0, later = 0",
         &[digest.into(), rev.into(), due.into()],
     )?;
     Ok(())
@@ -64,30 +64,19 @@ pub fn sweep(sql: &impl Sql, company: &CompanyId, owner: &str, rev: u64) -> Resu
     Ok(())
 }
 
-/// Marks the next handful of keys of one sweep.
-pub fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing) -> Result<(), Failure> {
-    let Some(row) = sql.execute("SELECT company, owner, rev, place FROM sweeps LIMIT 1", &[])?.pop() else { return Ok(()) };
-    let mut c = Columns::of(row);
-    let (company, owner, rev, place): (CompanyId, String, u64, u64) = (c.parsed()?, c.text()?, c.number()?, c.number()?);
-    let of_owner = if owner.is_empty() { "?2 = ''" } else { "owner = ?2" };
-    let keys = sql.execute(
-        &format!("SELECT digest, place FROM keys WHERE company = ?1 AND {of_owner} AND place > ?3 ORDER BY place LIMIT ?4"),
-        &[(&company).into(), owner.as_str().into(), place.into(), SWEEP.into()],
-    )?;
-    let whole = (keys.len() as u64) < SWEEP;
-    let mut last = place;
-    for row in keys {
-        let mut c = Columns::of(row);
-        mark(sql, &c.parsed()?, rev, now, timing)?;
-        last = c.number()?;
-    }
-    let statement = if whole {
-        "DELETE FROM sweeps WHERE company = ?1 AND owner = ?2 AND ?3 >= 0"
-    } else {
-        "UPDATE sweeps SET place = ?3 WHERE company = ?1 AND owner = ?2"
-    };
-    sql.execute(statement, &[(&company).into(), owner.into(), last.into()])?;
-    Ok(())
+/// Marks the digests that `keys` selects, as `digest`, with the parameters `chosen`: behind single changes, which are urgent where
+/// they are marked already.
+pub(super) fn mark_all(sql: &impl Sql, keys: &str, chosen: &[Value], rev: u64, now: Millis, timing: &Timing) -> Result<(), SqlError> {
+    let (rev_at, now_at, soon_at, interval_at) = (chosen.len() + 1, chosen.len() + 2, chosen.len() + 3, chosen.len() + 4);
+    let statement = format!(
+        "INSERT INTO dirty (digest, rev, due_at, round, attempts, later) \
+         SELECT k.digest, ?{rev_at}, IIF(p.put_at <= ?{soon_at}, MAX(?{now_at}, MIN(p.put_at, ?{now_at}) + ?{interval_at}), ?{now_at}), 1, 0, 1 \
+         FROM ({keys}) k LEFT JOIN puts p ON p.digest = k.digest WHERE TRUE \
+         ON CONFLICT (digest) DO UPDATE SET rev = excluded.rev, due_at = excluded.due_at, round = 1, attempts = 0"
+    );
+    let mut parameters = chosen.to_vec();
+    parameters.extend([rev.into(), now.into(), now.plus(timing.put_interval).into(), timing.put_interval.into()]);
+    sql.execute(&statement, &parameters).map(|_| ())
 }
 
 /// Whoever stamps what it reads as true now also writes, in the same turn. Another instance may have taken over the
@@ -98,13 +87,23 @@ pub(super) fn note_reading(sql: &impl Sql, now: Millis) -> Result<(), SqlError> 
 }
 
 /// At most `limit` of the publications that are due at `now`, from the rows as they are now. One turn.
+///
+/// Changes of single keys go first: a revocation does not wait for all keys of somebody whose permissions changed. Of what
+/// is left of the batch, and of one place in it, sweeps and second puts make use.
 pub fn due(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
-    let statement = "SELECT digest, rev, round FROM dirty WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
-    let mut publications = Vec::new();
-    let marks = sql.execute(statement, &[now.into(), limit.into()])?;
+    let marked = |later: u64| {
+        let statement = "SELECT digest, rev, round FROM dirty WHERE later = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
+        sql.execute(statement, &[later.into(), now.into(), limit.into()])
+    };
+    let (mut marks, later) = (marked(0)?, marked(1)?);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    marks.truncate(limit - usize::from(limit > 1 && !later.is_empty()));
+    let left = limit - marks.len();
+    marks.extend(later.into_iter().take(left));
     if !marks.is_empty() {
         note_reading(sql, now)?;
     }
+    let mut publications = Vec::new();
     for row in marks {
         let mut c = Columns::of(row);
         let (digest, rev, round) = (c.parsed()?, c.number()?, c.number()?);
@@ -144,7 +143,7 @@ pub fn published(sql: &impl Sql, timing: &Timing, now: Millis, publication: &Pub
         sql.execute("DELETE FROM dirty WHERE digest = ?1 AND rev = ?2 AND round > 1", &pair)?;
     } else {
         sql.execute(
-            "UPDATE dirty SET round = 2, attempts = 0, due_at = ?3 WHERE digest = ?1 AND rev = ?2 AND round = 1",
+            "UPDATE dirty SET round = 2, attempts = 0, due_at = ?3, later = 1 WHERE digest = ?1 AND rev = ?2 AND round = 1",
             &[pair[0].clone(), pair[1].clone(), now.plus(timing.put_again).into()],
         )?;
     }
@@ -177,7 +176,7 @@ pub fn resolve(
         }
         return Ok(ResolveAnswer::Absent);
     };
-    let stale = put_at(sql, digest)?.is_none_or(|last| last.plus(timing.put_again) <= now);
+    let stale = put_at(sql, digest)?.is_none_or(|last| last > now || last.plus(timing.put_again) <= now);
     if stale {
         // Not a change: one put is enough.
         mark_once(sql, digest, now, 2)?;
@@ -195,10 +194,10 @@ fn mark_once(sql: &impl Sql, digest: &Digest, now: Millis, round: u64) -> Result
 }
 
 /// When the next publication is due.
-pub fn next_due(sql: &impl Sql, now: Millis) -> Result<Option<Millis>, SqlError> {
-    if !sql.execute("SELECT 1 FROM sweeps LIMIT 1", &[])?.is_empty() {
-        return Ok(Some(now));
-    }
-    let row = sql.execute("SELECT due_at FROM dirty ORDER BY due_at LIMIT 1", &[])?.pop();
-    row.map(|row| Columns::of(row).time()).transpose()
+pub fn next_due(sql: &impl Sql) -> Result<Option<Millis>, SqlError> {
+    let first = |later: u64| {
+        let row = sql.execute("SELECT due_at FROM dirty WHERE later = ?1 ORDER BY due_at LIMIT 1", &[later.into()])?.pop();
+        row.map(|row| Columns::of(row).time()).transpose()
+    };
+    Ok([first(0)?, first(1)?].into_iter().flatten().min())
 }

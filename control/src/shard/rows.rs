@@ -125,6 +125,12 @@ pub fn owners_after(sql: &impl Sql, company: &CompanyId, after: &str, limit: u64
     sql.execute(&statement, &[company.into(), after.into(), limit.into()])?.into_iter().map(read_owner).collect()
 }
 
+/// Active owners of the company, `limit` of them.
+pub fn active_owners(sql: &impl Sql, company: &CompanyId, limit: u64) -> Result<Vec<OwnerRow>, SqlError> {
+    let statement = format!("SELECT {OWNER_COLUMNS} FROM owners WHERE company = ?1 AND active = 1 ORDER BY owner LIMIT ?2");
+    sql.execute(&statement, &[company.into(), limit.into()])?.into_iter().map(read_owner).collect()
+}
+
 /// A key with what decides about it: its owner and its company.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // the fields of the key object in the API
@@ -167,12 +173,18 @@ pub struct KeyRow {
 pub const NEVER: u64 = 0;
 /// The columns that [`read_key`] reads, for a `keys k` joined by [`KEY_JOINS`].
 pub const KEY_COLUMNS: &str = "k.company, k.key_id, k.digest, k.owner, k.name, k.hint, k.place, k.created_at, k.created_by, k.parent, k.expires_at, \
-     k.permissions, k.networks, k.rate_limit, k.metadata, k.manages_keys, k.bootstrap, k.revoked_at, k.revoked_by, k.revoke_reason, k.supersedes, \
-     k.superseded_by, k.superseded_at, k.rev, k.changed_at, k.announced_at, NULLIF(u.last_used_at, 0), c.active, c.rev, c.changed_at, c.announced_at, \
+     k.permissions, k.networks, k.rate_limit, k.metadata, k.manages_keys, k.bootstrap, COALESCE(k.revoked_at, d.at), COALESCE(k.revoked_by, d.actor), \
+     IIF(d.rev IS NULL, k.revoke_reason, 'the owner was deleted'), k.supersedes, k.superseded_by, k.superseded_at, COALESCE(d.rev, k.rev), \
+     COALESCE(d.at, k.changed_at), IIF(d.rev IS NULL, k.announced_at, d.announced_at), NULLIF(u.last_used_at, 0), c.active, c.rev, c.changed_at, c.announced_at, \
      o.name, o.permissions, o.active, o.rev, o.changed_at, o.announced_at";
-/// What a key is joined with, each by its primary key.
+/// What a key is joined with, each by its primary key: its use, its company, its owner, and, where it is not yet written that it
+/// was revoked with its owner, the owner's departure: the first after the key was made.
 pub const KEY_JOINS: &str = "LEFT JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id JOIN companies c ON c.company = k.company \
-     LEFT JOIN owners o ON o.company = k.company AND o.owner = k.owner";
+     LEFT JOIN owners o ON o.company = k.company AND o.owner = k.owner \
+     LEFT JOIN departures d ON k.revoked_at IS NULL AND d.company = k.company AND d.owner = k.owner \
+     AND d.rev = (SELECT e.rev FROM departures e WHERE e.company = k.company AND e.owner = k.owner AND e.rev >= k.place ORDER BY e.rev LIMIT 1)";
+/// When a key of [`KEY_JOINS`] was revoked.
+pub const REVOKED_AT: &str = "COALESCE(k.revoked_at, d.at)";
 
 /// Reads a row of [`KEY_COLUMNS`].
 pub fn read_key(row: Row) -> Result<KeyRow, SqlError> {

@@ -96,6 +96,20 @@ const VERSION_2: Migration = &[
     "ALTER TABLE keys ADD COLUMN superseded_at INTEGER",
     "UPDATE keys SET superseded_at = (SELECT s.created_at FROM keys s WHERE s.company = keys.company AND s.key_id = keys.superseded_by)
         WHERE superseded_by IS NOT NULL",
+    // What grows with the number of keys and is done in handfuls; marks that wait behind those of single changes.
+    "ALTER TABLE dirty ADD COLUMN later INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX dirty_by_rank ON dirty (later, due_at)",
+    "DROP INDEX dirty_by_due",
+    // Deleted owners whose keys read as revoked and are not yet written so; `rev` is the deletion's.
+    "CREATE TABLE departures (
+        company TEXT NOT NULL, owner TEXT NOT NULL, rev INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, announced_at INTEGER,
+        place INTEGER NOT NULL, PRIMARY KEY (company, owner, rev)
+    ) WITHOUT ROWID",
+    "CREATE INDEX departures_announced ON departures (company, owner, rev) WHERE announced_at IS NOT NULL",
+    // Companies that are gone and whose rows are not yet.
+    "CREATE TABLE erasures (company TEXT PRIMARY KEY, rev INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX outbox_registrations ON outbox (company) WHERE kind = 'registration'",
+    "CREATE INDEX owners_active ON owners (company, owner) WHERE active = 1",
 ];
 
 /// Creates the tables or brings them up to date; does nothing where they are.

@@ -71,6 +71,7 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::RotateKey => self.rotate_key(),
             Endpoint::DeleteKey => self.delete_key(),
             Endpoint::PutOwner => self.put_owner(),
+            Endpoint::PutOwners => self.put_owners(),
             Endpoint::GetOwner => self.get_owner(),
             Endpoint::DeleteOwner => self.delete_owner(),
             Endpoint::ListOwners => self.list_owners(),
@@ -86,7 +87,6 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::RevokeKeys => self.revoke_keys(),
             Endpoint::ReadKeyUsage => self.read_key_usage(),
             Endpoint::ImportKeys | Endpoint::ExplainKey => Err(Failure::not_found("path")),
-            Endpoint::PutOwners => Err(Failure::not_found("path")),
             Endpoint::ExportCompany | Endpoint::ImportCompany | Endpoint::ExportAudit => Err(Failure::not_found("path")),
             Endpoint::ListWebhooks | Endpoint::CreateWebhook | Endpoint::GetWebhook | Endpoint::ChangeWebhook | Endpoint::DeleteWebhook => {
                 Err(Failure::not_found("path"))
@@ -146,7 +146,7 @@ impl<S: Sql> Turn<'_, S> {
         audit::append(self.sql, self.now, &self.note(target, "done", before, after))
     }
 
-    /// The same about one of many that a call concerns: `action` is what the single call does.
+    /// Writes one of several things that one call did, under the action of the call that does it alone.
     pub(super) fn record_one(&self, action: &str, target: &str, before: Value, after: Value) -> Result<(), Failure> {
         let note = AuditNote { action: action.to_owned(), ..self.note(target, "done", before, after) };
         audit::append(self.sql, self.now, &note)

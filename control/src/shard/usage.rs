@@ -85,9 +85,12 @@ pub(super) fn report(sql: &impl Sql, now: Millis, timing: &Timing, report: &Usag
     Ok(())
 }
 
-/// Moves "last used" of a key forward to `at`; false where there is no such key.
+/// Moves "last used" of a key forward to `at`; false where there is no such key, or its company is gone.
 pub(super) fn touch(sql: &impl Sql, company: &CompanyId, key: &KeyId, at: Millis) -> Result<bool, SqlError> {
-    let known = sql.execute("SELECT 1 FROM keys WHERE company = ?1 AND key_id = ?2", &[company.into(), key.into()])?;
+    let known = sql.execute(
+        "SELECT 1 FROM keys k JOIN companies c ON c.company = k.company WHERE k.company = ?1 AND k.key_id = ?2",
+        &[company.into(), key.into()],
+    )?;
     if known.is_empty() {
         return Ok(false);
     }

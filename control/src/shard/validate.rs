@@ -25,6 +25,8 @@ const MAX_METADATA: usize = 1024;
 /// The members of a request's body, and what is wrong with those that were read.
 #[derive(Debug)]
 pub struct Fields {
+    /// What stands before the name of a field where an error names it: `owners[3].`.
+    place: String,
     members: Map<String, Value>,
     errors: Vec<FieldError>,
 }
@@ -32,11 +34,43 @@ pub struct Fields {
 impl Fields {
     /// Reads `body`; a member that is not one of `known` is refused by its name.
     pub fn read(body: &str, known: &[&str]) -> Result<Self, Refused> {
-        let members = json::object(body)?;
+        Self::of(String::new(), json::object(body)?, known)
+    }
+
+    fn of(place: String, members: Map<String, Value>, known: &[&str]) -> Result<Self, Refused> {
         match members.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(unknown) => Err(Refused::new(Code::InvalidRequest, format!("unknown field: {unknown}"))),
-            None => Ok(Self { members, errors: Vec::new() }),
+            Some(unknown) => Err(Refused::new(Code::InvalidRequest, format!("unknown field: {place}{unknown}"))),
+            None => Ok(Self { place, members, errors: Vec::new() }),
         }
+    }
+
+    /// The objects in the list `field`, which must be 1 to `most`, each with members of `known`. What is found wrong in one of them is
+    /// to be given back with [`Fields::add_errors`].
+    pub fn objects(&mut self, field: &str, most: usize, known: &[&str]) -> Result<Vec<Self>, Refused> {
+        let given = match self.value(field) {
+            None => {
+                self.wrong(field, "is required");
+                return Ok(Vec::new());
+            }
+            Some(Value::Array(given)) if (1..=most).contains(&given.len()) => given,
+            Some(_) => {
+                self.wrong(field, format!("must be a list of 1 to {most}"));
+                return Ok(Vec::new());
+            }
+        };
+        let mut objects = Vec::new();
+        for (index, value) in given.into_iter().enumerate() {
+            match value {
+                Value::Object(members) => objects.push(Self::of(format!("{}{field}[{index}].", self.place), members, known)?),
+                _ => self.wrong(format!("{field}[{index}]"), "must be an object"),
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Takes over what was found wrong in an object of a list.
+    pub fn add_errors(&mut self, object: Self) {
+        self.errors.extend(object.errors);
     }
 
     /// Whether the request names `field` at all, be it with null.
@@ -51,7 +85,7 @@ impl Fields {
 
     /// Remembers that `field` is wrong.
     pub fn wrong(&mut self, field: impl Into<String>, detail: impl Into<String>) {
-        self.errors.push(FieldError { field: field.into(), detail: detail.into() });
+        self.errors.push(FieldError { field: format!("{}{}", self.place, field.into()), detail: detail.into() });
     }
 
     /// 422 with everything that was wrong.

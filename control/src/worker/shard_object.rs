@@ -5,6 +5,7 @@ use core::{
     future::{Future, poll_fn},
     pin::Pin,
     task::Poll,
+    time::Duration,
 };
 use std::{cell::OnceCell, rc::Rc};
 
@@ -17,7 +18,7 @@ use keyward_shared::{
     time::Millis,
 };
 use serde::de::DeserializeOwned;
-use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, console_error, durable_object};
+use worker::{Delay, DurableObject, Env, Error, Method, Request, Response, Result, State, console_error, durable_object};
 
 use super::{
     object::{self, LONG_PAUSE, now},
@@ -34,6 +35,8 @@ use crate::{
 const BATCH: u64 = 6;
 /// When the alarm takes a change further whose request did not: later than a request waits for the Feed object.
 const RESCUE: Millis = Millis(6_000);
+/// How long an alarm pauses between handfuls of what goes on in them.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long one alarm may go on publishing.
 const ALARM_LIMIT: Millis = Millis(20_000);
 
@@ -132,7 +135,10 @@ impl Shard {
         while now() < start.plus(ALARM_LIMIT) {
             let publications = core.due(now(), BATCH).map_err(failed)?;
             if publications.is_empty() {
-                break;
+                if !core.going_on().map_err(sql_failed)? {
+                    break;
+                }
+                Delay::from(PAUSE).await; // requests come in between
             }
             let puts = publications.iter().map(|publication| object::in_time(self.publish(publication)));
             for (publication, outcome) in publications.iter().zip(all(puts).await) {

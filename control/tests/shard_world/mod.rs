@@ -208,6 +208,16 @@ impl World {
         self.shard.sql().execute(statement, parameters).unwrap()
     }
 
+    /// Takes what goes on in handfuls to its end; how many turns that took.
+    pub fn go_on(&self) -> usize {
+        let mut turns = 0;
+        while self.shard.going_on().unwrap() {
+            self.shard.due(self.at(), 0).unwrap();
+            turns += 1;
+        }
+        turns
+    }
+
     /// The other objects take everything that they are to be told.
     pub fn announce(&self) {
         for delivery in self.shard.deliveries(self.at()).unwrap() {

@@ -271,7 +271,8 @@ pub fn after_shard_turn(world: &World, index: usize) {
     let (model, shard) = (world.model.borrow(), world.shard(index));
     let db = shard.db.borrow();
     let rows = |statement: &str| db.peek(statement, &[]);
-    let (waiting, sweeps) = (rows("SELECT count(*) FROM outbox"), rows("SELECT count(*) FROM sweeps"));
+    let (waiting, sweeps) =
+        (rows("SELECT count(*) FROM outbox"), rows("SELECT (SELECT count(*) FROM sweeps) + (SELECT count(*) FROM erasures)"));
     let number =
         |rows: &[keyward_control::sql::Row]| rows.first().and_then(|row| row.first()).map_or(0, keyward_control::sql::Value::number);
     let pending = model.pending.get(index % 2).map_or(0, Vec::len);

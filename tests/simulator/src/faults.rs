@@ -117,6 +117,7 @@ fn displace_shard(world: &Rc<World>, index: usize, until: u64) {
     let Ok(copy) = shard.db.borrow().copy() else { return };
     let name = world.shard_names[index % world.shard_names.len()];
     let Ok(core) = crate::objects::ShardCore::new(copy.clone(), world.settings.clone(), name) else { return };
+    let core = core.with_handful(crate::world::HANDFUL);
     world.count("displaced");
     end(world, Object::Shard(index));
     *shard.displaced.borrow_mut() = Some((Rc::new(core), copy, until));

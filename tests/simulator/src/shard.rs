@@ -25,6 +25,7 @@ use crate::{
 };
 
 const BATCH: u64 = 6;
+const PAUSE: u64 = 5;
 const ALARM_LIMIT: u64 = 20_000;
 const RESCUE: u64 = 6_000;
 
@@ -77,7 +78,10 @@ async fn try_wake(world: &Rc<World>, index: usize) -> Result<(), Gone> {
     while clock() < start.plus(Millis(ALARM_LIMIT)) {
         let (publications, rev) = world.shard_turn(index, |core, now| Ok((core.due(now, BATCH).map_err(text)?, revision(core)?)))?;
         if publications.is_empty() {
-            break;
+            if !world.shard_turn(index, |core, _| core.going_on().map_err(text))? {
+                break;
+            }
+            world.time.sleep(PAUSE).await;
         }
         for publication in &publications {
             let success = publish(world, publication).await;

@@ -37,6 +37,8 @@ pub const START: u64 = 1_795_000_000_000;
 pub const COMPANY_IDS: [&str; 3] = ["demo", "acme-6263687", "globex"];
 /// How long another object may take to answer.
 pub const ANSWER_LIMIT: u64 = 5_000;
+/// How many rows a shard handles in one turn of what goes on in handfuls: few, so that there are many turns.
+pub const HANDFUL: u64 = 3;
 /// When an object that cannot work at all tries again.
 pub const LONG_PAUSE: u64 = 60_000;
 
@@ -207,7 +209,7 @@ impl World {
     pub fn shard_turn<T>(&self, index: usize, work: impl FnOnce(&ShardCore, Millis) -> Result<T, String>) -> Result<T, Gone> {
         let (shard, name) = (self.shard(index), self.shard_names[index % self.shard_names.len()]);
         let now = shard.base.clock(self.time.now());
-        let open = |db| ShardCore::new(db, self.settings.clone(), name).map_err(|e| e.to_string());
+        let open = |db| ShardCore::new(db, self.settings.clone(), name).map(|core| core.with_handful(HANDFUL)).map_err(|e| e.to_string());
         let outcome = shard.turn(open, |core| {
             core.prepare(now, &mut |buffer| self.random(buffer)).map_err(|e| e.to_string())?;
             work(core, now)
