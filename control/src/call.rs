@@ -116,6 +116,8 @@ pub const REDEEM: &str = "/control/redeem";
 pub const SIGN_OUT: &str = "/control/sign-out";
 /// To a Shard object, `POST`: [`AuditNote`], answered by 204.
 pub const AUDIT: &str = "/control/audit";
+/// To a Shard object, `POST`: [`LeakReport`], answered by [`LeaksTaken`].
+pub const LEAKED: &str = "/control/leaked";
 /// To a Feed object, `POST`: [`Announcement`], answered by [`Announced`].
 pub const ANNOUNCE: &str = "/control/announce";
 /// To the Registry object, `POST`: [`CompanyNotice`], answered by 204.
@@ -196,6 +198,40 @@ pub struct AuditNote {
     pub after: serde_json::Value,
     /// Names the request.
     pub request_id: String,
+}
+
+/// The most keys in one [`LeakReport`].
+pub const MAX_LEAKS: usize = 1_000;
+
+/// Tells a Shard object of keys that were found where they do not belong. All of them are revoked in one turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeakReport {
+    /// The keys, at most [`MAX_LEAKS`]; their tags are this deployment's.
+    pub leaks: Vec<Leak>,
+    /// From where the report came.
+    pub address: Option<IpAddr>,
+    /// Names the request in the audit trail.
+    pub request_id: String,
+}
+
+/// A key that was found, by its digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leak {
+    /// Which key.
+    pub digest: Digest,
+    /// Who says so: `open` or `github:<where it was found>`.
+    pub source: String,
+    /// Where it was found; without the key.
+    pub url: Option<String>,
+}
+
+/// What a Shard object did about a [`LeakReport`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaksTaken {
+    /// The keys that are, or once were, keys of this shard.
+    pub known: Vec<Digest>,
+    /// How many of them were revoked by this report.
+    pub revoked: usize,
 }
 
 /// Tells the Registry of a company that was made, changed or deleted.

@@ -20,6 +20,7 @@ pub mod settings;
 pub mod shard;
 pub mod sql;
 pub mod time;
+mod together;
 
 #[cfg(target_arch = "wasm32")]
 mod worker;

@@ -1,6 +1,8 @@
 //! The control plane's settings, read once per isolate and once per object. A bad one stops the Worker with a
 //! message that names it.
 
+use core::net::{IpAddr, SocketAddr};
+
 use keyward_shared::{
     digest::Digest,
     secret::SecretList,
@@ -52,6 +54,8 @@ pub struct ControlSettings {
     pub client_address: ClientAddress,
     /// `PROXY_SECRETS`.
     pub proxy_secrets: ProxySecrets,
+    /// `GITHUB_KEYS_URL`: the public keys that GitHub's secret scanning signs its alerts with; `None`: none are taken.
+    pub github_keys_url: Option<String>,
     /// `PUSH_WAITERS`; see [`push_waiters`].
     pub push_waiters: usize,
 }
@@ -85,9 +89,36 @@ impl ControlSettings {
             public_control_url: url(variables, "PUBLIC_CONTROL_URL")?,
             client_address,
             proxy_secrets: ProxySecrets(proxies.iter().map(|secret| Digest::of(secret.as_bytes())).collect()),
+            github_keys_url: github_keys_url(variables)?,
             push_waiters: push_waiters(variables)?,
         })
     }
+}
+
+/// GitHub's own, which is used where nothing else is set.
+pub const GITHUB_KEYS_URL: &str = "https://api.github.com/meta/public_keys/secret_scanning";
+
+/// `GITHUB_KEYS_URL`: set and empty, no alerts are taken. Whoever can write what is read there can have keys revoked, so
+/// it is read over TLS, or from this machine.
+fn github_keys_url(variables: &impl Variables) -> Result<Option<String>, SettingsError> {
+    const NAME: &str = "GITHUB_KEYS_URL";
+    let Some(text) = variables.get(NAME) else { return Ok(Some(GITHUB_KEYS_URL.into())) };
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let host = text.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+    let fits = host.is_none_or(is_loopback) && (text.starts_with("https://") || host.is_some());
+    if !fits {
+        return Err(SettingsError::new(NAME, "must be https://, or http:// with a loopback address"));
+    }
+    url(&|_: &str| Some(text.to_owned()), NAME)
+}
+
+/// Whether `host`, with or without a port, is this machine.
+fn is_loopback(host: &str) -> bool {
+    let address = host.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| host.trim_matches(['[', ']']).parse());
+    address.is_ok_and(|address: IpAddr| address.is_loopback()) || host == "localhost" || host.starts_with("localhost:")
 }
 
 /// `PUSH_WAITERS`: how many hanging requests of edges one Feed object holds, 2,000 as shipped; 0: it does not push.
@@ -135,6 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn github_s_keys_come_from_github_from_elsewhere_or_from_nowhere() {
+        let address = |value: &str| read(&[("GITHUB_KEYS_URL", value)]).unwrap().github_keys_url;
+        assert_eq!(read(&[]).unwrap().github_keys_url.as_deref(), Some(GITHUB_KEYS_URL));
+        assert_eq!(address(" "), None);
+        for good in [
+            "https://keys.example/list",
+            "http://127.0.0.1:9/x",
+            "http://[::1]:9/x",
+            "http://[::1]/x",
+            "http://localhost:1",
+            "http://localhost/x",
+        ] {
+            assert_eq!(address(good).as_deref(), Some(good));
+        }
+    }
+
+    #[test]
     fn a_bad_setting_is_named() {
         for (name, value) in [
             ("SESSION_SECRETS", ""),
@@ -145,6 +193,12 @@ mod tests {
             ("PUBLIC_EDGE_URL", "ftp://x"),
             ("PUBLIC_CONTROL_URL", "https://"),
             ("FEED_GROUPS", "0"),
+            ("GITHUB_KEYS_URL", "http://keys.example"),
+            ("GITHUB_KEYS_URL", "http://127.0.0.1.keys.example"),
+            ("GITHUB_KEYS_URL", "http://localhost@keys.example"),
+            ("GITHUB_KEYS_URL", "http://localhost:80@keys.example"),
+            ("GITHUB_KEYS_URL", "ftp://127.0.0.1/x"),
+            ("GITHUB_KEYS_URL", "https://"),
             ("PUSH_WAITERS", "10001"),
             ("PUSH_WAITERS", "-1"),
         ] {

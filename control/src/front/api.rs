@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     Answer, Context, Object, Outside, Request,
     credential::{self, Presented},
-    openapi, unavailable,
+    leaks, openapi, unavailable,
 };
 use crate::{
     call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Authenticate, Caller, Credential},
@@ -38,6 +38,8 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
     if found.endpoint.home() == Home::Worker {
         return match found.endpoint {
             Endpoint::OpenApi => Ok(openapi::answer()),
+            Endpoint::RevokeCredentials => leaks::revoke(request, context).await,
+            Endpoint::ReportLeaks => leaks::github(request, context).await,
             _ => Err(request.refuse(Code::NotFound, "there is no such path")),
         };
     }

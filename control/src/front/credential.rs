@@ -1,7 +1,7 @@
 //! Which credential a request carries, as far as it can be told without asking an object: an API key with a right
 //! tag, or a session whose token one of the deployment's secrets made.
 
-use keyward_shared::{key::ParsedKey, problem::Code, shard::Shard};
+use keyward_shared::{digest::Digest, key::ParsedKey, problem::Code, shard::Shard};
 
 use super::{Answer, Request};
 use crate::{call::Credential, session, settings::ControlSettings};
@@ -54,12 +54,15 @@ pub(super) fn check_origin(request: &Request) -> Result<(), Answer> {
 
 fn key(text: &str, settings: &ControlSettings) -> Result<Presented, &'static str> {
     let parsed = ParsedKey::parse(text.as_bytes()).map_err(|_| "this is not an API key")?;
-    let digest = parsed.digest();
-    let known = settings.common.prefixes.contains(parsed.prefix());
-    if !known || !settings.common.tag_secrets.made(parsed.tag(), parsed.shard(), &digest) {
-        return Err("this API key is not known");
-    }
+    let digest = of_this_deployment(&parsed, settings).ok_or("this API key is not known")?;
     Ok(Presented { credential: Credential::Key(digest), shard: parsed.shard() })
+}
+
+/// The digest of a key whose prefix and tag are this deployment's: nobody makes such a key up.
+pub(super) fn of_this_deployment(key: &ParsedKey<'_>, settings: &ControlSettings) -> Option<Digest> {
+    let digest = key.digest();
+    let known = settings.common.prefixes.contains(key.prefix());
+    (known && settings.common.tag_secrets.made(key.tag(), key.shard(), &digest)).then_some(digest)
 }
 
 /// The runtime joins a repeated header with a comma, and no key has one: a comma is refused, not guessed at.

@@ -5,8 +5,11 @@
 
 mod answer;
 mod api;
+mod buckets;
 mod credential;
 mod documents;
+mod github;
+mod leaks;
 mod openapi;
 mod pages;
 mod request;
@@ -20,6 +23,7 @@ use keyward_shared::{problem::Code, shard::Shard, time::Millis};
 
 pub use self::{
     answer::Answer,
+    buckets::Buckets,
     documents::{Documents, max_age_s},
     request::{Headers, MAX_BODY, Request, Target, address_from_proxy, address_of_peer},
 };
@@ -79,6 +83,8 @@ pub struct Context<'a, O> {
     pub outside: &'a O,
     /// Documents of other sites that were fetched before.
     pub documents: &'a Documents,
+    /// Who has reported leaked keys lately.
+    pub reporters: &'a Buckets,
     /// The present.
     pub now: Millis,
 }

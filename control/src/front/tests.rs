@@ -1,3 +1,5 @@
+mod leaks;
+
 use core::{cell::RefCell, future::Future, pin::pin, task};
 use std::collections::VecDeque;
 
@@ -27,6 +29,7 @@ struct Script {
     sites: RefCell<VecDeque<Option<Fetched>>>,
     got: RefCell<Vec<String>>,
     documents: Documents,
+    reporters: Buckets,
 }
 
 impl Outside for Script {
@@ -95,8 +98,11 @@ fn with_json(mut request: Request, body: &str) -> Request {
 }
 
 fn run(request: &Request, objects: &Script) -> Answer {
-    let settings = settings();
-    let context = Context { settings: &settings, outside: objects, documents: &objects.documents, now: NOW };
+    run_with(request, objects, &settings())
+}
+
+fn run_with(request: &Request, objects: &Script, settings: &ControlSettings) -> Answer {
+    let context = Context { settings, outside: objects, documents: &objects.documents, reporters: &objects.reporters, now: NOW };
     let mut future = pin!(answer(request, &context));
     match future.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())) {
         task::Poll::Ready(answer) => answer,

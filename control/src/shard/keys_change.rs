@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keyward_shared::{ids::KeyId, problem::Code};
+use keyward_shared::{ids::KeyId, problem::Code, time::Millis};
 use serde_json::Value;
 
 use super::{
@@ -11,12 +11,16 @@ use super::{
     failure::Failure,
     key_view::{status, trail, view},
     keys_create::{check_lifetime, check_permissions, latest_expiry},
+    outbox, publish,
     query::Query,
     rows::{self, KeyRow, worth},
     turn::{Turn, next_rev},
     validate::Fields,
 };
-use crate::sql::{Columns, Sql};
+use crate::{
+    settings::ControlSettings,
+    sql::{Columns, Sql, SqlError},
+};
 
 impl<S: Sql> Turn<'_, S> {
     /// `PATCH /v1/keys/{id}`: null takes a limit away.
@@ -126,18 +130,17 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     fn revoke(&self, old: &KeyRow, reason: Option<&str>) -> Result<(), Failure> {
-        let rev = next_rev(self.sql, self.now)?;
-        self.set_revoked(old, reason, rev)?;
-        self.key_changed(old, rev)
+        revoke(self.sql, self.settings, self.now, old, &self.actor(), reason)?;
+        self.record_revoked(old)
     }
 
     /// Revokes a key with revision `rev` and records it. To be marked and announced by the caller.
     pub(super) fn set_revoked(&self, old: &KeyRow, reason: Option<&str>, rev: u64) -> Result<(), Failure> {
-        self.sql.execute(
-            "UPDATE keys SET revoked_at = ?3, revoked_by = ?4, revoke_reason = ?5, rev = ?6, changed_at = ?3, announced_at = NULL \
-             WHERE company = ?1 AND key_id = ?2",
-            &[(&self.company).into(), (&old.id).into(), self.now.into(), self.actor().into(), reason.into(), rev.into()],
-        )?;
+        set_revoked(self.sql, self.now, old, &self.actor(), reason, rev)?;
+        self.record_revoked(old)
+    }
+
+    fn record_revoked(&self, old: &KeyRow) -> Result<(), Failure> {
         self.record_one("key.revoke", old.id.as_str(), trail(old, self.now), trail(&self.reread(&old.id)?, self.now))
     }
 
@@ -163,6 +166,30 @@ impl<S: Sql> Turn<'_, S> {
     fn key_answer(&self, key: &KeyRow) -> Handled {
         Handled::ok(view(key, self.settings, self.now)).about(&self.company, &key.id)
     }
+}
+
+/// Revokes a key, marks its record for publishing and announces it. The trail is the caller's.
+pub(super) fn revoke(
+    sql: &impl Sql,
+    settings: &ControlSettings,
+    now: Millis,
+    old: &KeyRow,
+    by: &str,
+    reason: Option<&str>,
+) -> Result<(), Failure> {
+    let rev = next_rev(sql, now)?;
+    set_revoked(sql, now, old, by, reason, rev)?;
+    publish::mark(sql, &old.digest, rev, now, &settings.common.timing)?;
+    outbox::add_change(sql, now, outbox::Kind::Key, &old.company, old.id.as_str(), rev)
+}
+
+fn set_revoked(sql: &impl Sql, now: Millis, old: &KeyRow, by: &str, reason: Option<&str>, rev: u64) -> Result<(), SqlError> {
+    sql.execute(
+        "UPDATE keys SET revoked_at = ?3, revoked_by = ?4, revoke_reason = ?5, rev = ?6, changed_at = ?3, announced_at = NULL \
+         WHERE company = ?1 AND key_id = ?2",
+        &[(&old.company).into(), (&old.id).into(), now.into(), by.into(), reason.into(), rev.into()],
+    )
+    .map(|_| ())
 }
 
 fn limits(key: &KeyRow) -> Limits {

@@ -19,6 +19,7 @@ mod keys_create;
 mod keys_list;
 mod keys_revoke;
 mod keys_rotate;
+mod leaks;
 mod numbers;
 pub mod outbox;
 mod owners;
@@ -46,7 +47,7 @@ pub use self::turn::Random;
 use self::{answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, turn::Turn};
 use crate::cursor;
 use crate::{
-    call::{Announced, ApiCall, AuditNote, Authenticate, Caller, Redeem, Redeemed, SignOut},
+    call::{Announced, ApiCall, AuditNote, Authenticate, Caller, LeakReport, LeaksTaken, Redeem, Redeemed, SignOut},
     route::{self, Home, Missed},
     settings::ControlSettings,
     sql::{Sql, SqlError},
@@ -182,6 +183,15 @@ impl<S: Sql> Shard<S> {
         self.sql.transaction(|| match rows::company(&self.sql, &note.company)? {
             Some(_) => audit::append(&self.sql, now, note),
             None => Ok(()),
+        })
+    }
+
+    /// Revokes the keys that were found where they do not belong, all or none. What is said of a key that is not here is
+    /// said by the object itself, as in [`Shard::authenticate`].
+    pub fn leaked(&self, now: Millis, report: &LeakReport) -> Result<LeaksTaken, Failure> {
+        self.sql.transaction(|| {
+            publish::note_reading(&self.sql, now)?;
+            leaks::take(&self.sql, &self.settings, now, report)
         })
     }
 

@@ -127,6 +127,19 @@ impl Fields {
         Some(texts)
     }
 
+    /// A list of 1 to `most` texts, which must be there.
+    pub fn required_texts(&mut self, field: &str, most: usize) -> Option<Vec<String>> {
+        if !self.given(field) {
+            self.wrong(field, "is required");
+            return None;
+        }
+        let texts = self.texts(field, most)?;
+        if texts.is_empty() {
+            self.wrong(field, "must not be empty");
+        }
+        Some(texts)
+    }
+
     /// Text of 1 to `most` characters after trimming, without control characters and without those that turn the
     /// direction of writing.
     pub fn label(&mut self, field: &str, most: usize) -> Option<String> {

@@ -7,12 +7,13 @@ use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use worker::{Date, Env, Headers as JsHeaders, Method, RequestInit, RequestRedirect, ResponseBuilder, event};
 
 use crate::{
-    front::{self, Answer, Context, Documents, Fetched, Headers, MAX_BODY, MAX_FETCHED, Object, Outside, Request, Said, Target},
+    front::{self, Answer, Buckets, Context, Documents, Fetched, Headers, MAX_BODY, MAX_FETCHED, Object, Outside, Request, Said, Target},
     settings::{ClientAddress, ControlSettings},
 };
 
 thread_local! {
     static DOCUMENTS: Rc<Documents> = Rc::default();
+    static REPORTERS: Rc<Buckets> = Rc::default();
     static SETTINGS: OnceCell<Rc<ControlSettings>> = const { OnceCell::new() };
 }
 
@@ -67,6 +68,11 @@ impl Outside for Bindings<'_> {
 async fn fetch_document(url: &str) -> worker::Result<Fetched> {
     let mut init = RequestInit::new();
     init.with_redirect(RequestRedirect::Manual);
+    // Some sites refuse whoever does not say what they are.
+    let headers = JsHeaders::new();
+    headers.set("User-Agent", "Keyward")?;
+    headers.set("Accept", "application/json")?;
+    init.with_headers(headers);
     let request = worker::Request::new_with_init(url, &init)?;
     let response = worker::Fetch::Request(request).send().await?;
     let max_age_s = response.headers().get("cache-control")?.and_then(|value| front::max_age_s(&value));
@@ -111,8 +117,9 @@ async fn fetch(request: worker::Request, env: Env, _context: worker::Context) ->
             Err(_) => return response(front::unavailable(&copy)), // whoever sent it has gone
         }
     }
-    let documents = DOCUMENTS.with(Rc::clone);
-    let context = Context { settings: &settings, outside: &Bindings(&env), documents: &documents, now: Millis(Date::now().as_millis()) };
+    let (documents, reporters) = (DOCUMENTS.with(Rc::clone), REPORTERS.with(Rc::clone));
+    let now = Millis(Date::now().as_millis());
+    let context = Context { settings: &settings, outside: &Bindings(&env), documents: &documents, reporters: &reporters, now };
     response(front::answer(&copy, &context).await)
 }
 

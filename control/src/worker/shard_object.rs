@@ -1,12 +1,7 @@
 //! The Shard object's adapter: hands messages to the state machine, tells other objects what changed, puts records into
 //! the store, and wakes itself up. A failed delivery never fails a request: the alarm tries again.
 
-use core::{
-    future::{Future, poll_fn},
-    pin::Pin,
-    task::Poll,
-    time::Duration,
-};
+use core::time::Duration;
 use std::{cell::OnceCell, rc::Rc};
 
 use js_sys::Reflect;
@@ -25,10 +20,11 @@ use super::{
     sql::ObjectSql,
 };
 use crate::{
-    call::{ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, COMPANY, POLICY_RESTORED, REDEEM, SIGN_OUT},
+    call::{ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, COMPANY, LEAKED, LeakReport, POLICY_RESTORED, REDEEM, SIGN_OUT},
     settings::ControlSettings,
     shard::{Shard as Core, failure::Failure, outbox::Delivery, publish::Publication},
     sql::{Columns, Sql, SqlError},
+    together::all,
 };
 
 /// How many records are put at once.
@@ -89,6 +85,7 @@ impl Shard {
             }
             SIGN_OUT => core.sign_out(now(), &read(&body)?).map_err(failed).and_then(|()| nothing()),
             AUDIT => core.note(now(), &read(&body)?).map_err(failed).and_then(|()| nothing()),
+            LEAKED => self.leaked(&core, &body).await,
             RESOLVE => {
                 let request: ResolveRequest = read(&body)?;
                 core.resolve(now(), &request).map_err(failed).and_then(|answer| Response::from_json(&answer))
@@ -114,16 +111,33 @@ impl Shard {
             console_error!("shard {}: request {}: {failure}", core.name(), call.request_id);
         }
         if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
-            // In the turn of the commit, so that a crash right after it leaves no change that nobody takes further.
-            if let Err(error) = object::schedule(&self.state, Some(now().plus(RESCUE))).await {
-                console_error!("shard: cannot set the alarm: {error}");
-            }
             // The change stands, whatever becomes of its announcement.
-            if let Err(error) = self.deliver_all(core).await.and_then(|()| core.refresh(&mut handled).map_err(sql_failed)) {
+            if let Err(error) = self.tell(core).await.and_then(|()| core.refresh(&mut handled).map_err(sql_failed)) {
                 console_error!("shard {}: {error}", core.name());
             }
         }
         Response::from_json(&handled.finish())
+    }
+
+    /// Keys that were found are revoked, and that is announced, before it is said.
+    async fn leaked(&self, core: &Core<ObjectSql>, body: &str) -> Result<Response> {
+        let report: LeakReport = read(body)?;
+        let taken = core.leaked(now(), &report).map_err(failed)?;
+        if taken.revoked > 0
+            && let Err(error) = self.tell(core).await
+        {
+            console_error!("shard {}: {error}", core.name());
+        }
+        Response::from_json(&taken)
+    }
+
+    /// Tells others of what was just committed. First the alarm is set, in the turn of the commit, so that a crash right
+    /// after it leaves no change that nobody takes further.
+    async fn tell(&self, core: &Core<ObjectSql>) -> Result<()> {
+        if let Err(error) = object::schedule(&self.state, Some(now().plus(RESCUE))).await {
+            console_error!("shard: cannot set the alarm: {error}");
+        }
+        self.deliver_all(core).await
     }
 
     async fn wake(&self) -> Result<()> {
@@ -266,20 +280,4 @@ fn failed(failure: Failure) -> Error {
 #[allow(clippy::needless_pass_by_value)] // the form that map_err asks for
 fn sql_failed(error: SqlError) -> Error {
     Error::RustError(error.to_string())
-}
-
-/// Runs all `work` side by side and gives the results in order.
-async fn all<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut running: Vec<Pin<Box<_>>> = work.map(Box::pin).collect();
-    let mut results: Vec<Option<T>> = running.iter().map(|_| None).collect();
-    poll_fn(|context| {
-        for (work, result) in running.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
-            if let Poll::Ready(value) = work.as_mut().poll(context) {
-                *result = Some(value);
-            }
-        }
-        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    results.into_iter().flatten().collect()
 }

@@ -5,7 +5,7 @@ use keyward_control::{
     shard::answer::Handled,
     time::parse,
 };
-use keyward_shared::{feed::Subject, ids::KeyId, key::ParsedKey};
+use keyward_shared::{digest::Digest, feed::Subject, ids::KeyId, key::ParsedKey};
 use serde_json::{Value, json};
 
 use crate::{
@@ -75,6 +75,22 @@ pub fn committed(world: &World, op: &Op, call: &ApiCall, handled: &Handled, rev:
         }
         _ => about_people(model, op, rev),
     }
+}
+
+/// These keys were reported as leaked, and that was committed; how many of them had not been revoked before.
+pub fn leaked(world: &World, digests: &[Digest]) -> usize {
+    let model = &mut *world.model.borrow_mut();
+    let reported: Vec<usize> = (0..model.keys.len()).filter(|index| digests.contains(&model.keys[*index].digest)).collect();
+    let mut revoked = 0;
+    for index in reported {
+        let Some(state) = model.keys[index].state.latest().copied().flatten().filter(|state| !state.revoked) else { continue };
+        let shard = model.companies[model.keys[index].company].shard;
+        let rev = world.row_revision(shard, &model.keys[index].id);
+        model.keys[index].state.push(rev, Some(KeyState { revoked: true, ..state }));
+        pend(world, model, index, rev);
+        revoked += 1;
+    }
+    revoked
 }
 
 /// What becomes of a key that has a successor.

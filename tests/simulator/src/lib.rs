@@ -136,6 +136,7 @@ fn perform(world: &Rc<World>, op: &Op) {
         change @ (Op::Create { .. }
         | Op::Patch { .. }
         | Op::Revoke { .. }
+        | Op::Leak { .. }
         | Op::Rotate { .. }
         | Op::Delete { .. }
         | Op::PutOwner { .. }

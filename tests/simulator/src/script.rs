@@ -77,6 +77,10 @@ pub enum Op {
         key: usize,
         cascade: bool,
     },
+    Leak {
+        key: usize,
+        keys: usize,
+    },
     Rotate {
         key: usize,
         overlap_s: Option<u64>,
@@ -295,7 +299,8 @@ fn mutation(draw: &mut fastrand::Rng) -> Op {
             let overlap_s = if draw.bool() { None } else { Some(*draw.choice(&[0, 2, 30, 120]).unwrap_or(&0)) };
             Op::Rotate { key, overlap_s, blind: draw.u8(..4) == 0 }
         }
-        48..=57 => Op::Revoke { key, cascade: draw.u8(..4) == 0 },
+        48..=55 => Op::Revoke { key, cascade: draw.u8(..4) == 0 },
+        56 | 57 => Op::Leak { key, keys: draw.usize(1..4) },
         58..=64 => Op::Delete { key },
         65..=84 => Op::PutOwner { company, owner, permissions: draw.u8(..6), active: draw.u8(..4) != 0 },
         85..=87 => Op::DeleteOwner { company, owner },

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use keyward_control::{
-    call::{Announced, Announcement, ApiCall},
+    call::{Announced, Announcement, ApiCall, LeakReport, LeaksTaken},
     shard::{answer::Handled, outbox::Delivery, publish::Publication},
     sql::Sql as _,
 };
@@ -40,17 +40,38 @@ pub async fn api(world: &Rc<World>, index: usize, call: ApiCall, committed: impl
     let mut handled = handled.ok()?;
     committed(world, &handled);
     if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
-        schedule(world, Object::Shard(index), Some(world.shard(index).base.clock(world.time.now()).plus(Millis(RESCUE))));
-        match deliver_all(world, index).await {
-            Err(Gone::Died) => return None,
-            Err(Gone::Failed(_)) | Ok(()) => {}
-        }
+        tell(world, index).await?;
         if let Err(Gone::Died) = world.shard_turn(index, |core, _| core.refresh(&mut handled).map_err(text)) {
             return None;
         }
     }
     rearm(world, index).ok()?;
     Some(handled)
+}
+
+/// Takes a report of leaked keys. `committed` hears what the turn made of it before anything else happens.
+pub async fn leaked(
+    world: &Rc<World>,
+    index: usize,
+    report: LeakReport,
+    committed: impl FnOnce(&World, &LeaksTaken),
+) -> Option<LeaksTaken> {
+    let taken = world.shard_turn(index, |core, now| core.leaked(now, &report).map_err(text)).ok()?;
+    committed(world, &taken);
+    if taken.revoked > 0 {
+        tell(world, index).await?;
+    }
+    rearm(world, index).ok()?;
+    Some(taken)
+}
+
+/// Tells others of what was just committed; `None`: the instance died meanwhile.
+async fn tell(world: &Rc<World>, index: usize) -> Option<()> {
+    schedule(world, Object::Shard(index), Some(world.shard(index).base.clock(world.time.now()).plus(Millis(RESCUE))));
+    match deliver_all(world, index).await {
+        Err(Gone::Died) => None,
+        Err(Gone::Failed(_)) | Ok(()) => Some(()),
+    }
 }
 
 fn rearm(world: &Rc<World>, index: usize) -> Result<(), Gone> {

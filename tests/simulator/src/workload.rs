@@ -4,16 +4,16 @@
 use std::{cell::RefCell, rc::Rc};
 
 use keyward_control::{
-    call::{Announcement, ApiCall},
+    call::{Announcement, ApiCall, LeaksTaken},
     shard::answer::Handled,
     time::parse,
 };
-use keyward_shared::ids::KeyId;
+use keyward_shared::{digest::Digest, ids::KeyId};
 
 use crate::{
     calls::{self, Planned, plan},
     check,
-    commit::committed,
+    commit::{self, committed},
     edge,
     executor::Owner,
     model::Pending,
@@ -45,6 +45,9 @@ pub fn people(world: &Rc<World>) -> Result<(), String> {
 pub fn change(world: &Rc<World>, op: &Op) {
     if let Op::PutPolicy { rule } = op {
         return put_policy(world, *rule);
+    }
+    if let Op::Leak { key, keys } = op {
+        return report_leaks(world, *key, *keys);
     }
     let Some(planned) = plan(world, op) else { return };
     let times = if matches!(op, Op::Create { retry: true, .. }) { 2 } else { 1 };
@@ -122,6 +125,38 @@ fn claimed(world: &World, op: &Op, handled: &Handled) {
     if !told {
         check::broken(world, "announced is said only of what was announced", format!("{op:?} at {}: {body}", at.0));
     }
+}
+
+/// Somebody reports keys as leaked: each shard is told of its own.
+fn report_leaks(world: &Rc<World>, key: usize, keys: usize) {
+    for (shard, report) in calls::leaks(world, key, keys) {
+        let (calling, wait) = (Rc::clone(world), world.latency());
+        world.time.spawn(Owner::WORLD, async move {
+            calling.time.sleep(wait).await;
+            let (answering, owner) = (Rc::clone(&calling), calling.shard(shard).base.owner);
+            calling.time.spawn(owner, async move {
+                let digests: Vec<_> = report.leaks.iter().map(|leak| leak.digest).collect();
+                shard::leaked(&answering, shard, report, |world, taken| leaked(world, shard, &digests, taken)).await;
+            });
+        });
+    }
+}
+
+/// A turn of the shard took the report.
+fn leaked(world: &World, shard: usize, digests: &[Digest], taken: &LeaksTaken) {
+    let before = world.revs.borrow()[shard % 2];
+    let rev = world.revision_of_change(shard, before);
+    if taken.revoked > 0 && rev <= before {
+        check::broken(world, "a change raises the revision", format!("{taken:?}: {rev} after {before}"));
+    }
+    let revoked = commit::leaked(world, digests);
+    if revoked != taken.revoked {
+        check::broken(world, "a reported key is revoked", format!("{taken:?}, and {revoked} were not revoked before"));
+    }
+    if taken.revoked > 0 {
+        world.revs.borrow_mut()[shard % 2] = rev;
+    }
+    world.count(if taken.revoked > 0 { "leak revoked" } else { "leak known" });
 }
 
 fn put_policy(world: &Rc<World>, rule: u8) {
