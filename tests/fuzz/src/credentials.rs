@@ -4,7 +4,7 @@ use core::{cell::RefCell, future::Future, pin::pin, task};
 
 use keyward_control::{
     call::{ApiCall, Credential},
-    front::{self, Context, Headers, Object, Objects, Request, Said, Target},
+    front::{self, Buckets, Context, Documents, Fetched, Headers, Object, Outside, Request, Said, Target},
 };
 use keyward_edge::credentials::{Sent, Source, extract};
 use keyward_shared::{digest::Digest, key::ParsedKey, shard::Shard};
@@ -15,7 +15,11 @@ use crate::{input, world};
 #[derive(Default)]
 struct Silent(RefCell<Vec<(Object, ApiCall)>>);
 
-impl Objects for Silent {
+impl Outside for Silent {
+    async fn get(&self, _: &str) -> Option<Fetched> {
+        None
+    }
+
     async fn post(&self, object: Object, _: &'static str, body: String) -> Option<Said> {
         self.0.borrow_mut().push((object, serde_json::from_str(&body).expect("what the front sends is a call")));
         None
@@ -78,7 +82,8 @@ fn at_control(x_api_key: Option<&str>, authorization: Option<&str>, cookie: Opti
     let target = Target::split("https://control.example/v1/whoami").unwrap();
     let request = Request { id: "r1".into(), method: "GET".into(), target, headers, body: Vec::new(), address: None };
     let (settings, objects) = (world::settings(), Silent::default());
-    let context = Context { settings: &settings, objects: &objects, now: world::START };
+    let (documents, reporters) = (Documents::default(), Buckets::default());
+    let context = Context { settings: &settings, outside: &objects, documents: &documents, reporters: &reporters, now: world::START };
     let mut future = pin!(front::answer(&request, &context));
     let task::Poll::Ready(answer) = future.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())) else {
         panic!("the objects answer at once");
