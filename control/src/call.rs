@@ -13,6 +13,7 @@ use keyward_shared::{
     link::SignInLink,
     network::Network,
     permission::PermissionSet,
+    policy::Policy,
     problem::{Code, FieldError, Problem},
     shard::Shard,
     time::Millis,
@@ -93,6 +94,9 @@ pub struct ApiCall {
     pub company: Option<CompanyId>,
     /// The origin that the request was sent to (`https://control.example`), for links where no public URL is set.
     pub origin: String,
+    /// The route policy as the Registry has it, for a call that needs it; `None`: not needed, or not to be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
 }
 
 /// An answer of the API.
@@ -124,6 +128,9 @@ pub const ANNOUNCE: &str = "/control/announce";
 pub const COMPANY: &str = "/control/company";
 /// To the Registry object, `POST`: [`PolicyRestored`], answered by 204.
 pub const POLICY_RESTORED: &str = "/control/policy-restored";
+
+/// To the Registry object, `POST` with an empty body: the present [`keyward_shared::policy::StoredPolicy`], as JSON.
+pub const READ_POLICY: &str = "/control/policy";
 
 /// Asks who a credential stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -223,25 +223,30 @@ impl CompiledPolicy {
     /// What the first matching rule asks of `method` and `path`, which has passed [`path::check`]. A
     /// trailing slash makes no difference: origins rarely make one.
     pub fn requirement(&self, method: &str, path: &str) -> Requirement<'_> {
+        match (self.first_match(method, path).and_then(|at| self.rules.get(at)), self.fallback) {
+            (Some(rule), _) => rule.requirement(),
+            (None, Fallback::Forward) => Requirement::Key { permission: None, bearer_to_origin: false },
+            (None, Fallback::Deny) => Requirement::Denied,
+        }
+    }
+
+    /// The place, from 0, of the rule that [`CompiledPolicy::requirement`] goes by.
+    pub fn first_match(&self, method: &str, path: &str) -> Option<usize> {
         let first = segments(path).next().unwrap_or_default();
         let named = self.by_first_segment.get(first).map_or(&[][..], Vec::as_slice);
-        let mut named = named.iter().peekable();
-        let mut any = self.any_first_segment.iter().peekable();
+        let mut named = named.iter().copied().peekable();
+        let mut any = self.any_first_segment.iter().copied().peekable();
         loop {
             let next = match (named.peek(), any.peek()) {
                 (Some(a), Some(b)) if a < b => named.next(),
                 (_, Some(_)) => any.next(),
                 (_, None) => named.next(),
             };
-            match next.and_then(|at| self.rules.get(*at)) {
-                Some(rule) if rule.matches(method, path) => return rule.requirement(),
+            match next {
+                Some(at) if self.rules.get(at).is_some_and(|rule| rule.matches(method, path)) => return Some(at),
                 Some(_) => {}
-                None => break,
+                None => return None,
             }
-        }
-        match self.fallback {
-            Fallback::Forward => Requirement::Key { permission: None, bearer_to_origin: false },
-            Fallback::Deny => Requirement::Denied,
         }
     }
 }

@@ -171,3 +171,20 @@ fn the_stored_form_is_the_golden_one_and_a_broken_policy_is_refused() {
     broken.policy.rules[0].path = "a".into();
     assert!(matches!(StoredPolicy::open(&secrets, &broken.seal(&secrets).unwrap()), Err(PolicyError::Rules)));
 }
+
+#[test]
+fn the_first_match_is_the_rule_that_the_requirement_goes_by() {
+    let policy: Policy = serde_json::from_str(
+        r#"{"default":"deny","rules":[{"path":"/a/b","permission":"x.0"},{"path":"/*/b","permission":"x.1"},{"path":"/a/**","permission":"x.2"}]}"#,
+    )
+    .unwrap();
+    let compiled = CompiledPolicy::new(&policy);
+    for (path, first) in [("/a/b", Some(0)), ("/c/b", Some(1)), ("/a/c", Some(2)), ("/a", Some(2)), ("/c", None)] {
+        assert_eq!(compiled.first_match("GET", path), first, "{path}");
+        let asked = match compiled.requirement("GET", path) {
+            Requirement::Key { permission, .. } => permission.map(ToString::to_string),
+            Requirement::Denied | Requirement::Anonymous => None,
+        };
+        assert_eq!(asked, first.map(|at| format!("x.{at}")), "{path}");
+    }
+}

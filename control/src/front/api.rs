@@ -3,6 +3,7 @@
 use keyward_shared::{
     ids::CompanyId,
     permission::OPERATOR,
+    policy::{Policy, StoredPolicy},
     problem::{Code, challenge},
     shard::Shard,
 };
@@ -14,7 +15,7 @@ use super::{
     leaks, openapi, unavailable,
 };
 use crate::{
-    call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Authenticate, Caller, Credential},
+    call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Authenticate, Caller, Credential, READ_POLICY},
     route::{Endpoint, Found, Home},
 };
 
@@ -65,6 +66,7 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
         }
         (Object::Shard(shard), Credential::Vouched(caller))
     };
+    let policy = if found.endpoint == Endpoint::ExplainKey { policy(context).await } else { None };
     let call = ApiCall {
         method: if request.is_safe() { "GET".into() } else { request.method.clone() },
         path: request.target.path.clone(),
@@ -77,6 +79,7 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
         credential,
         company: named.map(|named| named.company),
         origin: request.target.origin.clone(),
+        policy,
     };
     ask(request, object, &call, context).await.map(Answer::api)
 }
@@ -91,6 +94,13 @@ pub(super) async fn ask<O: Outside>(
     let body = serde_json::to_string(call).map_err(|_| unavailable(request))?;
     let said = context.outside.post(object, API, body).await.filter(|said| said.status == 200).ok_or_else(|| unavailable(request))?;
     serde_json::from_str(&said.body).map_err(|_| unavailable(request))
+}
+
+/// The route policy, which the Registry keeps. Without it the object answers whoever may not ask, and everybody else that
+/// this part is missing.
+async fn policy<O: Objects>(context: &Context<'_, O>) -> Option<Policy> {
+    let said = context.objects.post(Object::Registry, READ_POLICY, String::new()).await.filter(|said| said.status == 200)?;
+    serde_json::from_str::<StoredPolicy>(&said.body).ok().map(|stored| stored.policy)
 }
 
 /// Asks the caller's own shard who the caller is.

@@ -85,6 +85,7 @@ async fn get<O: Outside>(
         credential: session.credential.clone(),
         company: None,
         origin: request.target.origin.clone(),
+        policy: None,
     };
     let answer = api::ask(request, Object::Shard(session.shard), &call, context).await.map_err(|_| no_answer())?;
     match answer.status {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Caller, Credential, REDEEM, SIGN_OUT},
+    call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Caller, Credential, READ_POLICY, REDEEM, SIGN_OUT},
     session,
 };
 
@@ -336,4 +336,20 @@ fn assets_are_kept_for_ever_and_heads_have_no_body() {
     let answer = alone(&request("GET", &path));
     assert_eq!((answer.status, header(&answer, "cache-control")), (200, Some("public, max-age=31536000, immutable")));
     assert!(alone(&request("HEAD", &path)).body.is_empty());
+}
+
+#[test]
+fn what_explains_a_key_gets_the_policy_from_the_registry_and_goes_on_without_it() {
+    let policy = json!({"v": 1, "rev": 7, "as_of": 5, "policy": {"default": "deny", "rules": [{"path": "/a/**", "permission": "a.read"}]}});
+    let asked = [(Object::Registry, READ_POLICY), (Object::Shard(Shard::of(&company("demo"))), API)];
+    let explain = with_key(request("GET", "/v1/keys/key_1/explain?path=/a"), "demo");
+    for (said, brought) in [((200, policy.clone()), Some(policy["policy"].clone())), ((503, json!({})), None), ((200, json!([])), None)] {
+        let objects = Script::saying([said, api_answer(200, &json!({}))]);
+        assert_eq!(run(&explain, &objects).status, 200);
+        assert_eq!(objects.asked(), asked);
+        assert_eq!(objects.call(1).policy.map(|policy| json!(policy)), brought);
+    }
+    let objects = Script::saying([api_answer(200, &json!({}))]);
+    run(&with_key(request("GET", "/v1/keys/key_1"), "demo"), &objects);
+    assert_eq!((objects.asked().len(), objects.call(0).policy), (1, None), "nothing else needs it");
 }

@@ -55,6 +55,7 @@ pub(super) fn call(method: &str, path: &str, body: &str) -> ApiCall {
         credential: Credential::Vouched(caller),
         company: None,
         origin: "https://control.example".into(),
+        policy: None,
     }
 }
 

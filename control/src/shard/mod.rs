@@ -16,6 +16,7 @@ pub(crate) mod json;
 mod key_view;
 mod keys_change;
 mod keys_create;
+mod keys_explain;
 mod keys_list;
 mod keys_revoke;
 mod keys_rotate;

@@ -86,7 +86,8 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::Republish => self.republish(),
             Endpoint::RevokeKeys => self.revoke_keys(),
             Endpoint::ReadKeyUsage => self.read_key_usage(),
-            Endpoint::ImportKeys | Endpoint::ExplainKey => Err(Failure::not_found("path")),
+            Endpoint::ExplainKey => self.explain_key(),
+            Endpoint::ImportKeys => Err(Failure::not_found("path")),
             Endpoint::ExportCompany | Endpoint::ImportCompany | Endpoint::ExportAudit => Err(Failure::not_found("path")),
             Endpoint::ListWebhooks | Endpoint::CreateWebhook | Endpoint::GetWebhook | Endpoint::ChangeWebhook | Endpoint::DeleteWebhook => {
                 Err(Failure::not_found("path"))

@@ -10,7 +10,7 @@ use super::{
     sql::ObjectSql,
 };
 use crate::{
-    call::{ANNOUNCE, API, AUDIT, Announced, ApiCall, COMPANY, CompanyNotice, POLICY_RESTORED, PolicyRestored},
+    call::{ANNOUNCE, API, AUDIT, Announced, ApiCall, COMPANY, CompanyNotice, POLICY_RESTORED, PolicyRestored, READ_POLICY},
     registry::{Registry as Directory, Work},
     settings::ControlSettings,
     sql::SqlError,
@@ -72,6 +72,7 @@ impl Registry {
                 directory.asked(now()).map_err(failed)?;
                 Ok(Response::ok(directory.current(now()).map_err(failed)?.seal(&settings.common.record_secrets)?)?)
             }
+            READ_POLICY if is_post => Response::from_json(&directory.current(now()).map_err(failed)?),
             API if is_post => self.api(&directory, &body).await,
             COMPANY if is_post => noted(&body, |notice: CompanyNotice| directory.notice(now(), &notice)),
             POLICY_RESTORED if is_post => noted(&body, |restored: PolicyRestored| directory.republish(now(), &restored.by).map(|_| ())),

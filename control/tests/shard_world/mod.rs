@@ -148,6 +148,7 @@ impl World {
             credential: credential.clone(),
             company: named.map(company),
             origin: "https://control.example".into(),
+            policy: None,
         }
     }
 

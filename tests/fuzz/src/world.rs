@@ -17,6 +17,7 @@ use keyward_shared::{
     key::ParsedKey,
     link::SignInLink,
     permission::PermissionSet,
+    policy::Policy,
     secret::SecretList,
     shard::Shard as ShardName,
     time::Millis,
@@ -213,6 +214,7 @@ impl World {
             credential: self.credentials.get(who).cloned()?,
             company: company.map(|(_, id)| CompanyId::new(&id)).transpose().ok()?,
             origin: "https://control.example".into(),
+            policy: Some(policy()),
         })
     }
 
@@ -236,6 +238,16 @@ impl World {
             audit::verify(self.shard.sql(), &company(row[0].text())).unwrap().expect("a broken trail");
         }
     }
+}
+
+/// The route policy that the front brings along.
+fn policy() -> Policy {
+    let rules = json!({ "rules": [
+        { "methods": ["GET"], "path": "/orders/**", "permission": "orders.read" },
+        { "path": "/orders/*", "permission": "orders.write" },
+        { "path": "/open/**", "anonymous": true },
+    ] });
+    serde_json::from_value(rules).unwrap()
 }
 
 /// What holds of every answer: no failure of ours, JSON, and a problem document exactly from 400 on.
@@ -298,5 +310,6 @@ pub(crate) fn registry_call(permissions: &[&str], method: &str, target: &str, bo
         credential: Credential::Vouched(caller),
         company: None,
         origin: "https://control.example".into(),
+        policy: None,
     }
 }

@@ -48,6 +48,7 @@ fn api_call(method: &str, path: &str, body: String, credential: Credential) -> A
         credential,
         company: None,
         origin: "https://control.example".into(),
+        policy: None,
     }
 }
 
