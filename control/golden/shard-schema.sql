@@ -31,6 +31,8 @@ CREATE TABLE outbox ( id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, 
 CREATE INDEX outbox_by_due ON outbox (due_at, id);
 ALTER TABLE keys ADD COLUMN name_order TEXT COLLATE NOCASE GENERATED ALWAYS AS (name) VIRTUAL;
 CREATE INDEX keys_by_name ON keys (company, name_order, place);
+ALTER TABLE keys ADD COLUMN expiry_order INTEGER GENERATED ALWAYS AS (COALESCE(expires_at, 9007199254740991)) VIRTUAL;
+CREATE INDEX keys_by_expiry ON keys (company, expiry_order, place);
 INSERT OR IGNORE INTO key_usage (company, key_id, last_used_at) SELECT company, key_id, 0 FROM keys;
 CREATE INDEX key_usage_by_time ON key_usage (company, last_used_at, key_id);
 ALTER TABLE keys ADD COLUMN superseded_at INTEGER;

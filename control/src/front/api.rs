@@ -98,8 +98,8 @@ pub(super) async fn ask<O: Outside>(
 
 /// The route policy, which the Registry keeps. Without it the object answers whoever may not ask, and everybody else that
 /// this part is missing.
-async fn policy<O: Objects>(context: &Context<'_, O>) -> Option<Policy> {
-    let said = context.objects.post(Object::Registry, READ_POLICY, String::new()).await.filter(|said| said.status == 200)?;
+async fn policy<O: Outside>(context: &Context<'_, O>) -> Option<Policy> {
+    let said = context.outside.post(Object::Registry, READ_POLICY, String::new()).await.filter(|said| said.status == 200)?;
     serde_json::from_str::<StoredPolicy>(&said.body).ok().map(|stored| stored.policy)
 }
 

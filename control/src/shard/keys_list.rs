@@ -1,4 +1,4 @@
-//! Listing keys, newest first, and reading one.
+//! Listing keys, a page at a time, and reading one.
 
 use keyward_shared::{ids::OwnerId, problem::Code, time::Millis};
 use serde_json::json;
@@ -27,22 +27,34 @@ impl<S: Sql> Turn<'_, S> {
         Ok(Handled::ok(view(&self.visible_key()?, self.settings, self.now)))
     }
 
-    /// `GET /v1/keys`.
+    /// `GET /v1/keys`: in one of five orders, each with an index of its own. A page with a filter looks through at most
+    /// [`SCAN`] keys. An owner with more keys than are sorted at once, who asks for another order than that of creation, is
+    /// answered from the company's index with the owner as a filter.
     pub(super) fn list_keys(&self) -> Result<Handled, Failure> {
         let known = ["status", "owner", "q", "unused_since", "expires_before", "sort", "limit", "cursor"];
         let query = Query::read(&self.call.query, &known)?;
-        if query.get("sort").is_some_and(|sort| sort != "-created_at") {
-            return Err(bad("sort must be -created_at").into());
-        }
+        let order = match query.get("sort") {
+            None | Some("-created_at") => Order::Newest,
+            Some("created_at") => Order::Oldest,
+            Some("name") => Order::Name,
+            Some("expires_at") => Order::Expiry,
+            Some("last_used_at") => Order::Unused,
+            Some(_) => return Err(bad("sort must be -created_at, created_at, name, expires_at or last_used_at").into()),
+        };
         let asked = query.get("owner").map(|owner| OwnerId::new(owner).map_err(|error| bad(format!("owner {error}")))).transpose()?;
         let owner = self.whose(asked)?;
         let viewer = owner.as_ref().map_or("", OwnerId::as_str);
         let pages = Pages::new(&self.settings.session_secrets, "keys", &self.company, viewer, &query);
-        let order = Order::Newest;
-        let after = pages.place(&query)?.and_then(|place| Place::read(order, &place));
+        let after = Place::of(&pages, &query, order)?;
         let limit = query.limit()?;
 
-        let walk = Walk::new(self.sql, &self.company, owner.as_ref(), order, after.as_ref())?;
+        let mut walk = Walk::new(self.sql, &self.company, owner.as_ref(), order, after.as_ref())?;
+        // Where the order is that of a filter, what is beyond it need not be looked through.
+        match (order, query.time("expires_before")?, query.time("unused_since")?) {
+            (Order::Expiry, Some(at), _) => walk.narrow(at, |n| format!("k.expiry_order < ?{n}")),
+            (Order::Unused, _, Some(at)) => walk.narrow(at, |n| format!("u.last_used_at < ?{n}")),
+            _ => {}
+        }
         let filters = filters(&query, self.now, walk.filters())?;
         let (keys, next) = walk.page(self.sql, &filters, limit, SCAN)?;
         let keys: Vec<_> = keys.iter().map(|key| view(key, self.settings, self.now)).collect();

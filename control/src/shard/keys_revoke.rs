@@ -11,7 +11,7 @@ use super::{
     cursor::Pages,
     failure::Failure,
     outbox, publish,
-    query::{Query, bad},
+    query::Query,
     rows::REVOKED_AT,
     turn::{Turn, next_rev},
     validate::Fields,
@@ -56,10 +56,7 @@ impl<S: Sql> Turn<'_, S> {
         let viewer = owner.as_ref().map_or("", OwnerId::as_str);
         let taken = json!([creator, beginning, unused, named]).to_string();
         let pages = Pages::filtered(&self.settings.session_secrets, "keys/revoke", &self.company, viewer, &taken);
-        let after = match pages.place(&query)? {
-            None => None,
-            Some(text) => Some(Place::read(order, &text).ok_or_else(|| bad("this cursor does not belong to this list"))?),
-        };
+        let after = Place::of(&pages, &query, order)?;
         let mut walk = Walk::new(self.sql, &self.company, owner.as_ref(), order, after.as_ref())?;
         if let (Order::Name, Some(beginning)) = (order, &beginning) {
             if after.is_none() {

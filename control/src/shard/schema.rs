@@ -87,9 +87,11 @@ const VERSION_1: Migration = &[
 const VERSION_2: Migration = &[
     // Keys in orders of their own, for lists and for what is done to many. Each costs about 50 bytes a key; a key that was
     // never used has a row of use too (`last_used_at` 0), which makes the unused ones be found.
-    // A column of its own for the order, because a place in an index of expressions is not looked up in one step.
+    // Columns of their own for the order, because a place in an index of expressions is not looked up in one step.
     "ALTER TABLE keys ADD COLUMN name_order TEXT COLLATE NOCASE GENERATED ALWAYS AS (name) VIRTUAL",
     "CREATE INDEX keys_by_name ON keys (company, name_order, place)",
+    "ALTER TABLE keys ADD COLUMN expiry_order INTEGER GENERATED ALWAYS AS (COALESCE(expires_at, 9007199254740991)) VIRTUAL",
+    "CREATE INDEX keys_by_expiry ON keys (company, expiry_order, place)",
     "INSERT OR IGNORE INTO key_usage (company, key_id, last_used_at) SELECT company, key_id, 0 FROM keys",
     "CREATE INDEX key_usage_by_time ON key_usage (company, last_used_at, key_id)",
     // When the successor of a key was made.

@@ -8,13 +8,21 @@
 use keyward_shared::ids::{CompanyId, OwnerId};
 
 use super::{
+    cursor::Pages,
     failure::Failure,
+    query::{Query, bad},
     rows::{self, KEY_COLUMNS, KEY_JOINS, KeyRow, NEVER},
 };
-use crate::sql::{Columns, Sql, SqlError, Value};
+use crate::{
+    call::Refused,
+    sql::{Columns, Sql, SqlError, Value},
+};
 
 /// The most keys of one owner that are sorted for a page.
 const SORTED: u64 = 2_000;
+
+/// What stands in `expiry_order` for a key that does not expire.
+const UNENDING: u64 = (1 << 53) - 1;
 
 /// In what order keys are walked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +33,8 @@ pub(super) enum Order {
     Newest,
     /// By name, without regard to the case of ASCII letters.
     Name,
+    /// By expiry, soonest first; after them those that do not expire.
+    Expiry,
     /// Longest unused first; before them, in no order that means anything, those that were never used.
     Unused,
 }
@@ -35,6 +45,7 @@ impl Order {
         match self {
             Self::Oldest | Self::Newest => ("0", "k.place"),
             Self::Name => ("k.name_order", "k.place"),
+            Self::Expiry => ("k.expiry_order", "k.place"),
             Self::Unused => ("u.last_used_at", "u.key_id"),
         }
     }
@@ -43,7 +54,7 @@ impl Order {
         match (self, self.columns()) {
             (Self::Oldest, (_, tie)) => tie.into(),
             (Self::Newest, (_, tie)) => format!("{tie} DESC"),
-            (Self::Name | Self::Unused, (value, tie)) => format!("{value}, {tie}"),
+            (Self::Name | Self::Expiry | Self::Unused, (value, tie)) => format!("{value}, {tie}"),
         }
     }
 
@@ -52,6 +63,7 @@ impl Order {
         match self {
             Self::Oldest | Self::Newest => "keys k INDEXED BY keys_by_company WHERE k.company = ?1",
             Self::Name => "keys k INDEXED BY keys_by_name WHERE k.company = ?1",
+            Self::Expiry => "keys k INDEXED BY keys_by_expiry WHERE k.company = ?1",
             // Every key has a row of use, so that the unused ones can be found.
             Self::Unused => {
                 "key_usage u INDEXED BY key_usage_by_time CROSS JOIN keys k ON k.company = u.company AND k.key_id = u.key_id WHERE u.company = ?1"
@@ -73,17 +85,24 @@ impl Place {
         let (value, tie): (Value, Value) = match order {
             Order::Oldest | Order::Newest => (0.into(), key.place.into()),
             Order::Name => (key.name.as_str().into(), key.place.into()),
+            Order::Expiry => (key.expires_at.map_or(UNENDING.into(), Value::from), key.place.into()),
             Order::Unused => (key.last_used_at.unwrap_or_default().into(), (&key.id).into()),
         };
         Self { value, tie }
     }
 
+    /// The place of the query's cursor, where it has one.
+    pub(super) fn of(pages: &Pages<'_>, query: &Query, order: Order) -> Result<Option<Self>, Refused> {
+        let read = |text: String| Self::read(order, &text).ok_or_else(|| bad("this cursor does not belong to this list"));
+        pages.place(query)?.map(read).transpose()
+    }
+
     /// The place that [`Place::text`] wrote for the same order.
-    pub(super) fn read(order: Order, text: &str) -> Option<Self> {
+    fn read(order: Order, text: &str) -> Option<Self> {
         let number = |text: &str| text.parse::<u64>().ok().map(Value::from);
         let (tie, value) = text.split_once('\n').unwrap_or((text, "0"));
         Some(match order {
-            Order::Oldest | Order::Newest => Self { value: number(value)?, tie: number(tie)? },
+            Order::Oldest | Order::Newest | Order::Expiry => Self { value: number(value)?, tie: number(tie)? },
             Order::Name => Self { value: value.into(), tie: number(tie)? },
             Order::Unused => Self { value: number(value)?, tie: tie.into() },
         })
@@ -139,14 +158,14 @@ impl Walk {
             let few = |sql: &_| few(sql, company, owner);
             match order {
                 Order::Oldest | Order::Newest => walk.source = "keys k INDEXED BY keys_by_owner WHERE k.company = ?1".into(),
-                Order::Name if few(sql)? => walk.source = "keys k INDEXED BY keys_by_owner WHERE k.company = ?1".into(),
+                Order::Name | Order::Expiry if few(sql)? => walk.source = "keys k INDEXED BY keys_by_owner WHERE k.company = ?1".into(),
                 Order::Unused if few(sql)? => {
                     walk.source =
                         "keys k INDEXED BY keys_by_owner CROSS JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id \
                                    WHERE k.company = ?1"
                             .into();
                 }
-                Order::Name | Order::Unused => walk.only = Some(owner.clone()),
+                Order::Name | Order::Expiry | Order::Unused => walk.only = Some(owner.clone()),
             }
             if walk.only.is_none() {
                 walk.narrow(owner, |n| format!("k.owner = ?{n}"));
@@ -157,7 +176,7 @@ impl Walk {
             match order {
                 Order::Oldest => walk.narrow(tie.clone(), |n| format!("{of_tie} > ?{n}")),
                 Order::Newest => walk.narrow(tie.clone(), |n| format!("{of_tie} < ?{n}")),
-                Order::Name | Order::Unused => {
+                Order::Name | Order::Expiry | Order::Unused => {
                     walk.parameters.push(tie.clone());
                     walk.narrow(value.clone(), |n| format!("({of_value}, {of_tie}) > (?{n}, ?{})", n - 1));
                 }
@@ -259,13 +278,14 @@ mod tests {
             (Order::Oldest, "keys_by_company", "place>?"),
             (Order::Newest, "keys_by_company", "place<?"),
             (Order::Name, "keys_by_name", "(name_order,place)>(?,?)"),
+            (Order::Expiry, "keys_by_expiry", "(expiry_order,place)>(?,?)"),
             (Order::Unused, "key_usage_by_time", "(last_used_at,key_id)>(?,?)"),
         ] {
             let plan = plan(&sql, None, order);
             assert!(plan.contains(&format!("INDEX {index} (company=? AND {place})")), "{order:?}: {plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{order:?} is sorted: {plan}");
         }
-        for order in [Order::Oldest, Order::Newest, Order::Name, Order::Unused] {
+        for order in [Order::Oldest, Order::Newest, Order::Name, Order::Expiry, Order::Unused] {
             let plan = plan(&sql, Some(&OwnerId::new("ann").unwrap()), order);
             assert!(plan.contains("INDEX keys_by_owner (company=? AND owner=?"), "{order:?}: {plan}");
         }

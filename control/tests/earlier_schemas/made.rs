@@ -164,6 +164,7 @@ pub fn registry_call(method: &str, target: &str, body: &str) -> ApiCall {
         request_id: "r1".into(),
         address: None,
         credential: Credential::Vouched(caller),
+        policy: None,
         company: None,
         origin: "https://control.example".into(),
     }
