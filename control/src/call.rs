@@ -176,6 +176,9 @@ pub struct SignOut {
     pub digest: Digest,
     /// The company that the token names.
     pub company: CompanyId,
+    /// The client's address, where it is known.
+    #[serde(default)]
+    pub address: Option<IpAddr>,
     /// Names the request in the audit trail.
     pub request_id: String,
 }

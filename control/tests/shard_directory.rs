@@ -224,7 +224,7 @@ fn a_session_ends_after_eight_hours_or_by_signing_out() {
     let session = world.sign_in(ACME, "ann");
     let Credential::Session { digest, company } = session.clone() else { unreachable!() };
     world.get(&Credential::Session { digest, company: shard_world::company(OTHER) }, "/v1/whoami").expect(401);
-    let out = SignOut { digest, company, request_id: "r".into() };
+    let out = SignOut { digest, company, address: None, request_id: "r".into() };
     world.shard.sign_out(world.at(), &out).unwrap();
     world.shard.sign_out(world.at(), &out).unwrap();
     world.get(&session, "/v1/whoami").expect(401);

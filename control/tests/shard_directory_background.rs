@@ -298,7 +298,7 @@ fn a_company_is_gone_at_once_for_everyone_and_erased_in_handfuls_whatever_happen
     };
     gone(&world, 0);
     let keyward_control::call::Credential::Session { digest, company: theirs } = session.clone() else { panic!() };
-    world.shard.sign_out(world.at(), &SignOut { digest, company: theirs, request_id: "r".into() }).unwrap();
+    world.shard.sign_out(world.at(), &SignOut { digest, company: theirs, address: None, request_id: "r".into() }).unwrap();
     assert_eq!(here(&world), at_first - 1, "the session, and no word about it");
 
     let (mut turns, mut left) = (0, at_first - 1);

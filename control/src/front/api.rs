@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     Answer, Context, Object, Outside, Request,
     credential::{self, Presented},
-    leaks, openapi, unavailable,
+    leaks, openapi, refusals, unavailable,
 };
 use crate::{
     call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Authenticate, Caller, Credential, READ_POLICY},
@@ -53,15 +53,16 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
 
     let shard = named.as_ref().map_or(presented.shard, |named| Shard::of(&named.company));
     let (object, credential) = if found.endpoint.home() == Home::Registry {
-        let caller = authenticate(request, &presented, context).await?;
-        (Object::Registry, Credential::Vouched(caller))
+        (Object::Registry, Credential::Vouched(authenticate(request, &presented, context).await?))
     } else if shard == presented.shard {
         (Object::Shard(shard), presented.credential)
     } else {
         let caller = authenticate(request, &presented, context).await?;
         let is_operator = caller.company == context.settings.common.operator_company && caller.permissions.allows_str(OPERATOR);
         if !is_operator {
-            let code = named.map_or(Code::NotFound, |named| named.refusal);
+            let code = named.as_ref().map_or(Code::NotFound, |named| named.refusal);
+            let elsewhere = named.as_ref().map(|named| &named.company);
+            refusals::record(request, found, &caller, code.as_str(), elsewhere, context).await;
             return Err(request.refuse(code, "only the operator acts in another company"));
         }
         (Object::Shard(shard), Credential::Vouched(caller))
@@ -81,7 +82,17 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
         origin: request.target.origin.clone(),
         policy,
     };
-    ask(request, object, &call, context).await.map(Answer::api)
+    let answer = ask(request, object, &call, context).await?;
+    if let (Object::Registry, Credential::Vouched(caller), Some(code)) = (object, &call.credential, refused(&answer)) {
+        refusals::record(request, found, caller, code.as_str(), None, context).await;
+    }
+    Ok(Answer::api(answer))
+}
+
+/// The code of a refusal; `None` for what is none.
+fn refused(answer: &ApiAnswer) -> Option<Code> {
+    let is_refusal = (400..500).contains(&answer.status);
+    code_of(&answer.body).filter(|_| is_refusal)
 }
 
 /// Passes a call on to an object.
@@ -115,15 +126,19 @@ async fn authenticate<O: Outside>(request: &Request, presented: &Presented, cont
     }
 }
 
-/// An object's problem document, with the challenge that belongs to it.
-pub(super) fn passed_on(status: u16, body: String) -> Answer {
+/// The code in a problem document.
+fn code_of(document: &str) -> Option<Code> {
     #[derive(Deserialize)]
     struct Document {
         code: String,
     }
-    let code = serde_json::from_str::<Document>(&body).ok();
-    let code = code.and_then(|document| Code::ALL.iter().copied().find(|known| known.as_str() == document.code));
-    let headers = code.and_then(|code| challenge(code, None)).map(|challenge| ("WWW-Authenticate".to_owned(), challenge));
+    let document = serde_json::from_str::<Document>(document).ok()?;
+    Code::ALL.iter().copied().find(|known| known.as_str() == document.code)
+}
+
+/// An object's problem document, with the challenge that belongs to it.
+pub(super) fn passed_on(status: u16, body: String) -> Answer {
+    let headers = code_of(&body).and_then(|code| challenge(code, None)).map(|challenge| ("WWW-Authenticate".to_owned(), challenge));
     Answer::api(ApiAnswer { status, headers: headers.into_iter().collect(), body })
 }
 

@@ -116,6 +116,8 @@ mod tests {
             None
         }
 
+        fn log(&self, _: &serde_json::Value) {}
+
         async fn get(&self, url: &str) -> Option<Fetched> {
             assert_eq!(url, URL);
             self.asked.set(self.asked.get() + 1);

@@ -12,6 +12,7 @@ mod github;
 mod leaks;
 mod openapi;
 mod pages;
+mod refusals;
 mod request;
 mod sign_in;
 #[cfg(test)]
@@ -72,6 +73,9 @@ pub trait Outside {
 
     /// Gets a document of another site; `None` where it cannot be reached in time or sends something else than a small text.
     fn get(&self, url: &str) -> impl Future<Output = Option<Fetched>>;
+
+    /// Writes a line into the log. It never holds anything of a request but its id.
+    fn log(&self, line: &serde_json::Value);
 }
 
 /// Everything that an answer is made from, besides the request.

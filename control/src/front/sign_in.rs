@@ -46,7 +46,7 @@ pub(super) async fn sign_out<O: Outside>(request: &Request, context: &Context<'_
     let leave = Answer::redirect(page::KEYS_PATH).without_session();
     let Some(session) = credential::of_session(request, context.settings) else { return leave };
     let Credential::Session { digest, company } = session.credential else { return leave };
-    let question = SignOut { digest, company, request_id: request.id.clone() };
+    let question = SignOut { digest, company, address: request.address, request_id: request.id.clone() };
     let Ok(body) = serde_json::to_string(&question) else { return no_answer() };
     match context.outside.post(Object::Shard(session.shard), SIGN_OUT, body).await {
         Some(said) if said.status < 300 => leave,

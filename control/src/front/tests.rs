@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Caller, Credential, READ_POLICY, REDEEM, SIGN_OUT},
+    call::{API, AUDIT, AUTHENTICATE, ApiAnswer, ApiCall, AuditNote, Caller, Credential, READ_POLICY, REDEEM, SIGN_OUT},
     session,
 };
 
@@ -30,6 +30,7 @@ struct Script {
     got: RefCell<Vec<String>>,
     documents: Documents,
     reporters: Buckets,
+    logged: RefCell<Vec<Value>>,
 }
 
 impl Outside for Script {
@@ -41,6 +42,10 @@ impl Outside for Script {
     async fn post(&self, object: Object, path: &'static str, body: String) -> Option<Said> {
         self.asked.borrow_mut().push((object, path, body));
         self.answers.borrow_mut().pop_front().flatten()
+    }
+
+    fn log(&self, line: &Value) {
+        self.logged.borrow_mut().push(line.clone());
     }
 }
 
@@ -241,6 +246,91 @@ fn what_the_registry_is_asked_is_vouched_for() {
     let answer = run(&with_key(request("GET", "/v1/policy"), "demo"), &objects);
     assert_eq!(code(&answer), "401 key_revoked");
     assert!(header(&answer, "www-authenticate").unwrap().contains("invalid_token"));
+}
+
+/// What the front had written into a trail.
+fn written(objects: &Script, at: usize) -> AuditNote {
+    let asked = objects.asked.borrow();
+    let (object, path, body) = &asked[at];
+    let note: AuditNote = serde_json::from_str(body).unwrap();
+    assert_eq!((*object, *path), (Object::Shard(Shard::of(&note.company)), AUDIT));
+    note
+}
+
+#[test]
+fn a_change_that_the_front_refuses_is_in_the_trail_of_the_callers_own_company() {
+    for (method, url, action, target, outcome) in [
+        ("DELETE", "/v1/companies/acme", "company.delete", "acme", "forbidden in acme"),
+        ("POST", "/v1/keys?company=acme", "key.create", "", "not_found in acme"),
+        ("PUT", "/v1/owners/ann?company=acme", "owner.put", "ann", "not_found in acme"),
+        ("POST", "/v1/keys/key_1/revoke?company=acme", "key.revoke", "key_1", "not_found in acme"),
+    ] {
+        let objects = Script::saying([caller("demo", "* keyward.*"), (204, json!({}))]);
+        let mut request = with_key(request(method, url), "demo");
+        request.address = Some("192.0.2.7".parse().unwrap());
+        let answer = run(&request, &objects);
+        assert!(code(&answer).ends_with(outcome.split(' ').next().unwrap()), "{method} {url}");
+        let note = written(&objects, 1);
+        assert_eq!((note.company.as_str(), note.actor.as_str(), note.address), ("demo", "admin", request.address), "{method} {url}");
+        assert_eq!((note.action.as_str(), note.target.as_str(), note.outcome.as_str()), (action, target, outcome), "{method} {url}");
+        assert_eq!((note.id.as_str(), note.request_id.as_str()), ("refused-r1", "r1"));
+        assert_eq!(objects.asked().len(), 2, "once");
+    }
+    let link = with_json(with_key(request("POST", "/v1/sign-in-links"), "demo"), r#"{"owner":"ann","company":"acme"}"#);
+    let objects = Script::saying([caller("demo", "* keyward.*"), (204, json!({}))]);
+    assert_eq!(code(&run(&link, &objects)), "403 forbidden");
+    assert_eq!((written(&objects, 1).action.as_str(), written(&objects, 1).outcome.as_str()), ("sign_in_link.create", "forbidden in acme"));
+}
+
+#[test]
+fn a_change_that_the_registry_refuses_is_in_the_trail_of_the_callers_own_company() {
+    for (company, permissions, method, path, action, status, refusal) in [
+        ("acme", "* keyward.*", "PUT", "/v1/policy", "policy.put", 403, "forbidden"),
+        ("demo", "* keyward.operator", "PUT", "/v1/policy", "policy.put", 409, "conflict"),
+        ("demo", "* keyward.operator", "PUT", "/v1/policy", "policy.put", 422, "unprocessable"),
+        ("demo", "* keyward.operator", "POST", "/v1/policy/rollback", "policy.rollback", 404, "not_found"),
+        ("demo", "* keyward.operator", "POST", "/v1/policy/rollback", "policy.rollback", 400, "invalid_request"),
+    ] {
+        let answered = api_answer(status, &json!({"code": refusal, "request_id": "r1"}));
+        let objects = Script::saying([caller(company, permissions), answered, (204, json!({}))]);
+        let answer = run(&with_json(with_key(request(method, path), company), "{}"), &objects);
+        assert_eq!(code(&answer), format!("{status} {refusal}"));
+        let note = written(&objects, 2);
+        assert_eq!((note.company.as_str(), note.action.as_str(), note.target.as_str()), (company, action, "policy"));
+        assert_eq!(note.outcome, refusal);
+    }
+}
+
+#[test]
+fn what_changes_nothing_or_was_done_or_is_of_nobody_known_is_not_recorded() {
+    let refused = |status, code: &str| api_answer(status, &json!({"code": code, "request_id": "r1"}));
+    for (method, url, answers) in [
+        ("GET", "/v1/keys?company=acme", vec![caller("demo", "*")]),
+        ("GET", "/v1/policy", vec![caller("demo", "*"), refused(403, "forbidden")]),
+        ("PUT", "/v1/policy", vec![caller("demo", "keyward.operator"), api_answer(200, &json!({}))]),
+        ("PUT", "/v1/policy", vec![caller("demo", "keyward.operator"), refused(503, "unavailable")]),
+        ("PUT", "/v1/policy", vec![(401, json!({"code": "unauthenticated", "request_id": "r1"}))]),
+        // In one shard the Shard object sees the refusal, and records it.
+        ("POST", "/v1/keys", vec![refused(422, "unprocessable")]),
+    ] {
+        let objects = Script::saying(answers);
+        run(&with_json(with_key(request(method, url), "demo"), "{}"), &objects);
+        assert!(objects.asked().iter().all(|(_, path)| *path != AUDIT), "{method} {url}");
+    }
+}
+
+#[test]
+fn a_refusal_stands_though_it_cannot_be_written_down_and_the_log_hears_of_it() {
+    let said = |status| Some(Said { status, body: caller("demo", "*").1.to_string() });
+    for (answers, asked, logged) in
+        [(vec![said(200), None, said(204)], 3, 0), (vec![said(200), said(503), said(503)], 3, 1), (vec![said(200), None, None], 3, 1)]
+    {
+        let objects = Script { answers: RefCell::new(answers.into()), ..Script::default() };
+        let answer = run(&with_key(request("DELETE", "/v1/companies/acme"), "demo"), &objects);
+        assert_eq!(code(&answer), "403 forbidden");
+        assert_eq!((objects.asked().len(), objects.logged.borrow().len()), (asked, logged));
+        assert_eq!(written(&objects, 1).id, written(&objects, asked - 1).id, "so that twice is once");
+    }
 }
 
 #[test]

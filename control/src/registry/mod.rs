@@ -30,6 +30,7 @@ use crate::{
     idempotency::Place,
     query::Query,
     route::{self, Endpoint, Home, Missed},
+    shard::ceilings,
     sql::{Row, Sql, SqlError, Value},
 };
 
@@ -77,6 +78,7 @@ impl<S: Sql> Registry<S> {
             Err(Missed::Method { allow }) => return Err(Failure::refused(Code::MethodNotAllowed, format!("allowed: {allow}"))),
             Ok(_) | Err(Missed::Path) => return Err(Failure::not_found("path")),
         };
+        ceilings::require(endpoint, "", caller)?;
         let answer = match endpoint {
             Endpoint::ListCompanies => self.companies_answer(&call.query)?,
             Endpoint::GetPolicy => self.asked_version(&call.query)?,
@@ -124,9 +126,7 @@ impl<S: Sql> Registry<S> {
     /// The caller, whom another object has authenticated; only an operator gets further.
     fn operator<'c>(&self, credential: &'c Credential) -> Result<&'c Caller, Refused> {
         match credential {
-            Credential::Vouched(caller) if caller.company == self.operator && caller.permissions.allows_str("keyward.operator") => {
-                Ok(caller)
-            }
+            Credential::Vouched(caller) if caller.company == self.operator && ceilings::is_operator(caller) => Ok(caller),
             _ => Err(Refused::new(Code::Forbidden, "this needs the permission keyward.operator")),
         }
     }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot be set up has failed
 use keyward_shared::{
     feed::{Change, Subject},
-    ids::{CompanyId, OwnerId},
+    ids::{CompanyId, KeyId, OwnerId},
     permission::PermissionSet,
     policy::{Fallback, Policy},
     secret::SecretList,
@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Registry, Work};
 use crate::{
-    call::{Announced, Announcement, ApiAnswer, ApiCall, Caller, CompanyNotice, Credential},
+    call::{Announced, Announcement, ApiAnswer, ApiCall, Caller, CallingKey, CompanyNotice, Credential},
     sql::{Sql as _, native::NativeSql},
 };
 
@@ -117,7 +117,25 @@ fn only_the_operator_of_the_operator_company_gets_further() {
     let Credential::Vouched(caller) = &mut weaker.credential else { unreachable!() };
     caller.permissions = PermissionSet::parse(["*", "keyward.keys"]).unwrap();
     assert_eq!(answer(&registry, &weaker).1["code"], "forbidden");
+    let mut no_manager = call("PUT", "/v1/policy", RULES);
+    let Credential::Vouched(caller) = &mut no_manager.credential else { unreachable!() };
+    let key = |manages_keys| CallingKey {
+        id: KeyId::new("key_0123456789abcdefghij").unwrap(),
+        manages_keys,
+        bootstrap: false,
+        restriction: None,
+        networks: Vec::new(),
+        expires_at: None,
+    };
+    caller.key = Some(key(false));
+    for (method, path) in [("PUT", "/v1/policy"), ("GET", "/v1/policy"), ("POST", "/v1/policy/rollback"), ("GET", "/v1/companies")] {
+        let call = ApiCall { method: method.into(), path: path.into(), ..no_manager.clone() };
+        assert_eq!(answer(&registry, &call).1["code"], "forbidden", "{method} {path}: this key does not manage keys");
+    }
     assert_eq!(registry.current(NOW).unwrap().rev, 0);
+    let Credential::Vouched(caller) = &mut no_manager.credential else { unreachable!() };
+    caller.key = Some(key(true));
+    assert_eq!(answer(&registry, &no_manager).0, 200);
 }
 
 #[test]

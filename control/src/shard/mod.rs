@@ -48,7 +48,7 @@ pub use self::turn::Random;
 use self::{answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, turn::Turn};
 use crate::cursor;
 use crate::{
-    call::{Announced, ApiCall, AuditNote, Authenticate, Caller, LeakReport, LeaksTaken, Redeem, Redeemed, SignOut},
+    call::{Announced, ApiCall, AuditNote, Authenticate, Caller, Credential, LeakReport, LeaksTaken, Redeem, Redeemed, SignOut},
     route::{self, Home, Missed},
     settings::ControlSettings,
     sql::{Sql, SqlError},
@@ -128,9 +128,13 @@ impl<S: Sql> Shard<S> {
                 return Ok(handled);
             }
         };
-        let caller = authenticate::authenticate(&self.sql, &self.settings, self.name, now, &call.credential, call.address)?;
+        let caller = authenticate::authenticate(&self.sql, &self.settings, self.name, now, &call.credential, call.address);
+        let caller = match caller {
+            Err(failure) => return Err(self.locked_out(now, call, &found, failure)?),
+            Ok(caller) => caller,
+        };
         if let Some(key) = &caller.key
-            && !matches!(call.credential, crate::call::Credential::Vouched(_))
+            && !matches!(call.credential, Credential::Vouched(_))
         {
             usage::touch(&self.sql, &caller.company, &key.id, now)?;
         }
@@ -155,6 +159,31 @@ impl<S: Sql> Shard<S> {
         done
     }
 
+    /// A change that was tried with a real key from a network where it may not be used is in the trail: the key is with
+    /// somebody else.
+    fn locked_out(&self, now: Millis, call: &ApiCall, found: &route::Found, failure: Failure) -> Result<Failure, Failure> {
+        let code = failure.problem().code;
+        let (Credential::Key(digest), Code::Forbidden, Some(action)) = (&call.credential, code, found.endpoint.action()) else {
+            return Ok(failure);
+        };
+        let Some(key) = rows::key_by_digest(&self.sql, digest)? else { return Ok(failure) };
+        let note = AuditNote {
+            id: String::new(),
+            company: key.company,
+            actor: key.owner.to_string(),
+            key: Some(key.id),
+            address: call.address,
+            action: action.into(),
+            target: found.argument.clone(),
+            outcome: code.as_str().into(),
+            before: serde_json::Value::Null,
+            after: serde_json::Value::Null,
+            request_id: call.request_id.clone(),
+        };
+        self.sql.transaction(|| audit::append(&self.sql, now, &note))?;
+        Ok(failure)
+    }
+
     /// Reads again how far the change has come that `handled` tells of, after the announcement.
     pub fn refresh(&self, handled: &mut Handled) -> Result<(), SqlError> {
         if let (Some((company, id)), Some(body)) = (&handled.key, handled.body.as_mut())
@@ -168,9 +197,13 @@ impl<S: Sql> Shard<S> {
         Ok(())
     }
 
-    /// Begins a session with a sign-in link.
+    /// Begins a session with a sign-in link; a refused one is recorded.
     pub fn redeem(&self, now: Millis, random: Random<'_>, request: &Redeem) -> Result<Redeemed, Failure> {
-        self.sql.transaction(|| sessions::redeem(&self.sql, &self.settings, now, random, request))
+        let done = self.sql.transaction(|| sessions::redeem(&self.sql, &self.settings, now, random, request));
+        if let Err(failure @ Failure::Refused(_)) = &done {
+            self.sql.transaction(|| sessions::record_refusal(&self.sql, now, request, failure))?;
+        }
+        done
     }
 
     /// Ends a session.

@@ -43,8 +43,8 @@ impl<S: Sql> Turn<'_, S> {
         }
         let origin = self.settings.public_control_url.as_deref().unwrap_or(self.call.origin.trim_end_matches('/'));
         let url = format!("{origin}/sign-in?token={}", link.to_token(&self.settings.session_secrets));
-        self.record(owner.as_str(), Value::Null, Value::Null)?;
         let expires_at = crate::time::rfc3339(link.expires_at);
+        self.record(owner.as_str(), Value::Null, json!({ "expires_at": expires_at }))?;
         Ok(Handled { status: 201, ..Handled::ok(json!({ "url": url, "expires_at": expires_at })) })
     }
 }
@@ -92,21 +92,33 @@ pub(super) fn redeem(
         "INSERT INTO sessions (digest, company, owner, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         &[(&Digest::of(token.as_bytes())).into(), (&link.company).into(), (&link.owner).into(), now.into(), now.plus(LIFETIME).into()],
     )?;
-    let note = AuditNote {
+    let after = json!({ "expires_at": crate::time::rfc3339(now.plus(LIFETIME)) });
+    audit::append(sql, now, &begin_note(request, "done", after))?;
+    Ok(Redeemed { token, max_age_s: LIFETIME.as_secs() })
+}
+
+/// Writes down that a link, which this deployment made, was refused: it may have been used by somebody else before.
+pub(super) fn record_refusal(sql: &impl Sql, now: Millis, request: &Redeem, failure: &Failure) -> Result<(), Failure> {
+    if rows::company(sql, &request.link.company)?.is_none() {
+        return Ok(());
+    }
+    audit::append(sql, now, &begin_note(request, failure.problem().code.as_str(), Value::Null))
+}
+
+fn begin_note(request: &Redeem, outcome: &str, after: Value) -> AuditNote {
+    AuditNote {
         id: String::new(),
-        company: link.company.clone(),
-        actor: link.owner.to_string(),
+        company: request.link.company.clone(),
+        actor: request.link.owner.to_string(),
         key: None,
         address: request.address,
         action: "session.begin".into(),
-        target: link.owner.to_string(),
-        outcome: "done".into(),
+        target: request.link.owner.to_string(),
+        outcome: outcome.into(),
         before: Value::Null,
-        after: Value::Null,
+        after,
         request_id: request.request_id.clone(),
-    };
-    audit::append(sql, now, &note)?;
-    Ok(Redeemed { token, max_age_s: LIFETIME.as_secs() })
+    }
 }
 
 /// Ends a session; one that has ended already is no error. A company that is gone has no trail to say so.
@@ -122,7 +134,7 @@ pub(super) fn sign_out(sql: &impl Sql, now: Millis, request: &SignOut) -> Result
         company: request.company.clone(),
         actor: owner.clone(),
         key: None,
-        address: None,
+        address: request.address,
         action: "session.end".into(),
         target: owner,
         outcome: "done".into(),

@@ -62,6 +62,10 @@ impl Outside for Bindings<'_> {
             }
         }
     }
+
+    fn log(&self, line: &serde_json::Value) {
+        log(line);
+    }
 }
 
 /// A document of another site, whole.

@@ -24,6 +24,8 @@ impl Outside for Silent {
         self.0.borrow_mut().push((object, serde_json::from_str(&body).expect("what the front sends is a call")));
         None
     }
+
+    fn log(&self, _: &serde_json::Value) {}
 }
 
 /// `x-api-key`, `Authorization` and `Cookie`, one on a line (`-`: not sent). The edge reads what a naive reading of RFC 6750
