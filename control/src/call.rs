@@ -132,6 +132,31 @@ pub const POLICY_RESTORED: &str = "/control/policy-restored";
 /// To the Registry object, `POST` with an empty body: the present [`keyward_shared::policy::StoredPolicy`], as JSON.
 pub const READ_POLICY: &str = "/control/policy";
 
+/// To a Shard object, `POST`: [`AskPortion`], answered by [`Portion`].
+pub const PORTION: &str = "/control/portion";
+
+/// Asks for the next part of an answer that is too long for one message. Each part is authorized anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskPortion {
+    /// The request.
+    pub call: ApiCall,
+    /// [`Portion::next`] of the part before; `None`: the first part.
+    pub after: Option<String>,
+}
+
+/// A part of a long answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Portion {
+    /// A refusal, or 200 with whole lines.
+    pub answer: ApiAnswer,
+    /// Where the next part begins; `None`: this is the last one. Not for callers: it is not signed.
+    pub next: Option<String>,
+    /// In the last part: the members of a last line, to which whoever passes the lines on adds `sha256`, the SHA-256 of all
+    /// lines before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
 /// Asks who a credential stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authenticate {

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use keyward_shared::problem::{self, Problem};
 
-use super::Request;
+use super::{
+    Request,
+    portions::{self, More},
+};
 use crate::{
     call::ApiAnswer,
     page::{Asset, SECURITY_HEADERS},
@@ -20,11 +23,13 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// Empty: none.
     pub body: Cow<'static, [u8]>,
+    /// What follows the body, where that is not yet the whole answer.
+    pub more: Option<Box<More>>,
 }
 
 impl Answer {
     fn new(status: u16, content_type: &str, body: impl Into<Cow<'static, [u8]>>) -> Self {
-        let answer = Self { status, headers: Vec::new(), body: body.into() };
+        let answer = Self { status, headers: Vec::new(), body: body.into(), more: None };
         if content_type.is_empty() { answer } else { answer.with("Content-Type", content_type) }
     }
 
@@ -34,6 +39,11 @@ impl Answer {
 
     pub(super) fn json(status: u16, body: String) -> Self {
         Self::new(status, "application/json", body.into_bytes())
+    }
+
+    /// Lines of JSON.
+    pub(super) fn lines(text: String) -> Self {
+        Self::new(200, portions::MEDIA_TYPE, text.into_bytes())
     }
 
     /// A problem document with its challenge.
@@ -103,6 +113,7 @@ impl Answer {
     pub(super) fn finished(mut self, request: &Request) -> Self {
         if request.method == "HEAD" {
             self.body = Cow::Borrowed(&[]);
+            self.more = None;
         }
         if !self.has("Cache-Control") {
             self = self.with("Cache-Control", "no-store");

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     Answer, Context, Object, Outside, Request,
     credential::{self, Presented},
-    leaks, openapi, refusals, unavailable,
+    leaks, openapi, portions, refusals, unavailable,
 };
 use crate::{
     call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Authenticate, Caller, Credential, READ_POLICY},
@@ -82,6 +82,9 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
         origin: request.target.origin.clone(),
         policy,
     };
+    if found.endpoint == Endpoint::ExportAudit {
+        return portions::begin(request, object, call, "audit", context).await;
+    }
     let answer = ask(request, object, &call, context).await?;
     if let (Object::Registry, Credential::Vouched(caller), Some(code)) = (object, &call.credential, refused(&answer)) {
         refusals::record(request, found, caller, code.as_str(), None, context).await;

@@ -12,6 +12,7 @@ mod github;
 mod leaks;
 mod openapi;
 mod pages;
+mod portions;
 mod refusals;
 mod request;
 mod sign_in;
@@ -26,6 +27,7 @@ pub use self::{
     answer::Answer,
     buckets::Buckets,
     documents::{Documents, max_age_s},
+    portions::{BrokenOff, More, next},
     request::{Headers, MAX_BODY, Request, Target, address_from_proxy, address_of_peer},
 };
 use crate::{

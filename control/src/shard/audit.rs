@@ -88,7 +88,7 @@ pub fn append(sql: &impl Sql, now: Millis, note: &AuditNote) -> Result<(), Failu
 }
 
 /// Number and hash of the last entry.
-fn head(sql: &impl Sql, company: &CompanyId) -> Result<(u64, String), SqlError> {
+pub(super) fn head(sql: &impl Sql, company: &CompanyId) -> Result<(u64, String), SqlError> {
     let Some(row) = sql.execute("SELECT sequence, hash FROM audit_heads WHERE company = ?1", &[company.into()])?.pop() else {
         return Ok((0, "0".repeat(64)));
     };

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod audit;
+mod audit_export;
 pub mod authenticate;
 pub mod background;
 mod bootstrap;
@@ -25,6 +26,7 @@ mod numbers;
 pub mod outbox;
 mod owners;
 mod owners_put;
+mod portions;
 pub mod publish;
 mod republish;
 pub mod rows;
@@ -111,25 +113,48 @@ impl<S: Sql> Shard<S> {
 
     /// Answers one API call. A change is whole or not at all; a refused one is recorded.
     pub fn handle(&self, now: Millis, random: Random<'_>, call: &ApiCall) -> Handled {
-        self.try_handle(now, random, call).unwrap_or_else(|failure| {
-            let log = (!matches!(failure, Failure::Refused(_))).then(|| failure.to_string());
-            Handled { log, ..Handled::problem(&failure.problem(), &call.request_id) }
-        })
+        if let Err(Missed::Method { allow }) = route::find(&call.method, &call.path) {
+            let refused = Failure::refused(Code::MethodNotAllowed, format!("allowed: {allow}"));
+            let mut handled = Handled::problem(&refused.problem(), &call.request_id);
+            handled.headers.push(("Allow".into(), allow));
+            return handled;
+        }
+        let done = self.with_turn(now, random, call, |turn| {
+            if !turn.found.endpoint.mutates() {
+                turn.permitted()?;
+                return turn.execute();
+            }
+            let done = self.sql.transaction(|| {
+                turn.permitted()?;
+                turn.execute_once()
+            });
+            if let Err(failure @ Failure::Refused(_)) = &done {
+                self.sql.transaction(|| turn.record_refusal(failure))?;
+            }
+            done
+        });
+        done.unwrap_or_else(|failure| Self::failed(&failure, call))
     }
 
-    fn try_handle(&self, now: Millis, random: Random<'_>, call: &ApiCall) -> Result<Handled, Failure> {
+    /// The answer where there is no ordinary one.
+    fn failed(failure: &Failure, call: &ApiCall) -> Handled {
+        let log = (!matches!(failure, Failure::Refused(_))).then(|| failure.to_string());
+        Handled { log, ..Handled::problem(&failure.problem(), &call.request_id) }
+    }
+
+    /// Authenticates the caller and finds the company, and so begins the call's turn.
+    fn with_turn<T>(
+        &self,
+        now: Millis,
+        random: Random<'_>,
+        call: &ApiCall,
+        work: impl FnOnce(&mut Turn<'_, S>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let found = match route::find(&call.method, &call.path) {
             Ok(found) if found.endpoint.home() == Home::Shard => found,
-            Ok(_) | Err(Missed::Path) => return Err(Failure::not_found("path")),
-            Err(Missed::Method { allow }) => {
-                let refused = Failure::refused(Code::MethodNotAllowed, format!("allowed: {allow}"));
-                let mut handled = Handled::problem(&refused.problem(), &call.request_id);
-                handled.headers.push(("Allow".into(), allow));
-                return Ok(handled);
-            }
+            Ok(_) | Err(_) => return Err(Failure::not_found("path")),
         };
-        let caller = authenticate::authenticate(&self.sql, &self.settings, self.name, now, &call.credential, call.address);
-        let caller = match caller {
+        let caller = match authenticate::authenticate(&self.sql, &self.settings, self.name, now, &call.credential, call.address) {
             Err(failure) => return Err(self.locked_out(now, call, &found, failure)?),
             Ok(caller) => caller,
         };
@@ -143,20 +168,17 @@ impl<S: Sql> Shard<S> {
             Some(company) => company.clone(),
             None => caller.company.clone(),
         };
-        let mut turn =
-            Turn { sql: &self.sql, settings: &self.settings, shard: self.name, now, call, caller: &caller, company, found: &found, random };
-        if !found.endpoint.mutates() {
-            turn.permitted()?;
-            return turn.execute();
-        }
-        let done = self.sql.transaction(|| {
-            turn.permitted()?;
-            turn.execute_once()
-        });
-        if let Err(failure @ Failure::Refused(_)) = &done {
-            self.sql.transaction(|| turn.record_refusal(failure))?;
-        }
-        done
+        work(&mut Turn {
+            sql: &self.sql,
+            settings: &self.settings,
+            shard: self.name,
+            now,
+            call,
+            caller: &caller,
+            company,
+            found: &found,
+            random,
+        })
     }
 
     /// A change that was tried with a real key from a network where it may not be used is in the trail: the key is with

@@ -2,12 +2,15 @@
 
 use std::{cell::OnceCell, rc::Rc};
 
+use futures_util::{TryStream, stream};
 use keyward_shared::{mint, time::Millis};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use worker::{Date, Env, Headers as JsHeaders, Method, RequestInit, RequestRedirect, ResponseBuilder, event};
 
 use crate::{
-    front::{self, Answer, Buckets, Context, Documents, Fetched, Headers, MAX_BODY, MAX_FETCHED, Object, Outside, Request, Said, Target},
+    front::{
+        self, Answer, Buckets, Context, Documents, Fetched, Headers, MAX_BODY, MAX_FETCHED, More, Object, Outside, Request, Said, Target,
+    },
     settings::{ClientAddress, ControlSettings},
 };
 
@@ -38,9 +41,9 @@ extern "C" {
 }
 
 /// The way to the objects: the Worker's bindings.
-struct Bindings<'e>(&'e Env);
+struct Bindings(Env);
 
-impl Outside for Bindings<'_> {
+impl Outside for Bindings {
     async fn post(&self, object: Object, path: &'static str, body: String) -> Option<Said> {
         match self.try_post(object, path, body).await {
             Ok(said) => Some(said),
@@ -90,7 +93,7 @@ async fn fetch_document(url: &str) -> worker::Result<Fetched> {
     Ok(Fetched { status, body, max_age_s })
 }
 
-impl Bindings<'_> {
+impl Bindings {
     async fn try_post(&self, object: Object, path: &str, body: String) -> worker::Result<Said> {
         let (binding, name) = match object {
             Object::Shard(shard) => ("SHARDS", shard.to_string()),
@@ -111,20 +114,22 @@ async fn fetch(request: worker::Request, env: Env, _context: worker::Context) ->
         Ok(settings) => settings,
         Err(error) => {
             log(&serde_json::json!({"level": "error", "event": "settings_refused", "error": error.to_string()}));
-            return response(front::unavailable(&copied(&request, None, Vec::new())));
+            return response(front::unavailable(&copied(&request, None, Vec::new())), Bindings(env));
         }
     };
     let mut copy = copied(&request, Some(&settings), Vec::new());
     if front::wants_body(&copy.method, &copy.target.path) {
         match read_whole(request.inner().body(), MAX_BODY).await {
             Ok(body) => copy.body = body,
-            Err(_) => return response(front::unavailable(&copy)), // whoever sent it has gone
+            Err(_) => return response(front::unavailable(&copy), Bindings(env)), // whoever sent it has gone
         }
     }
     let (documents, reporters) = (DOCUMENTS.with(Rc::clone), REPORTERS.with(Rc::clone));
     let now = Millis(Date::now().as_millis());
-    let context = Context { settings: &settings, outside: &Bindings(&env), documents: &documents, reporters: &reporters, now };
-    response(front::answer(&copy, &context).await)
+    let bindings = Bindings(env);
+    let context = Context { settings: &settings, outside: &bindings, documents: &documents, reporters: &reporters, now };
+    let answer = front::answer(&copy, &context).await;
+    response(answer, bindings)
 }
 
 fn settings(env: &Env) -> Result<Rc<ControlSettings>, keyward_shared::settings::SettingsError> {
@@ -211,13 +216,31 @@ async fn read_whole(stream: Option<web_sys::ReadableStream>, most: usize) -> Res
     Ok(body)
 }
 
-fn response(answer: Answer) -> worker::Result<worker::Response> {
+fn response(answer: Answer, bindings: Bindings) -> worker::Result<worker::Response> {
     let headers = JsHeaders::new();
     for (name, value) in &answer.headers {
         headers.append(name, value)?;
     }
     let builder = ResponseBuilder::new().with_status(answer.status).with_headers(headers);
+    if let Some(more) = answer.more {
+        return builder.from_stream(flowing(answer.body.into_owned(), more, bindings));
+    }
     if answer.body.is_empty() { Ok(builder.empty()) } else { Ok(builder.fixed(answer.body.into_owned())) }
+}
+
+/// The first part of an answer and, as the client takes them, those that follow. An error ends the transfer before its end.
+fn flowing(first: Vec<u8>, more: Box<More>, bindings: Bindings) -> impl TryStream<Ok = Vec<u8>, Error = worker::Error> + 'static {
+    let ahead = (Some(first).filter(|first| !first.is_empty()), Some(more), bindings);
+    stream::try_unfold(ahead, |(first, more, bindings)| async move {
+        match (first, more) {
+            (Some(first), more) => Ok(Some((first, (None, more, bindings)))),
+            (None, None) => Ok(None),
+            (None, Some(more)) => {
+                let (bytes, more) = front::next(&bindings, more).await.map_err(|e| worker::Error::RustError(e.to_string()))?;
+                Ok(Some((bytes, (None, more, bindings))))
+            }
+        }
+    })
 }
 
 /// One JSON line. A request, and so a credential, is never part of it.

@@ -20,7 +20,9 @@ use super::{
     sql::ObjectSql,
 };
 use crate::{
-    call::{ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, COMPANY, LEAKED, LeakReport, POLICY_RESTORED, REDEEM, SIGN_OUT},
+    call::{
+        ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, COMPANY, LEAKED, LeakReport, POLICY_RESTORED, PORTION, REDEEM, SIGN_OUT,
+    },
     settings::ControlSettings,
     shard::{Shard as Core, failure::Failure, outbox::Delivery, publish::Publication},
     sql::{Columns, Sql, SqlError},
@@ -75,6 +77,14 @@ impl Shard {
         let body = request.text().await?;
         let answer = match path.as_str() {
             API => self.api(&core, &body).await,
+            PORTION => {
+                let ask = read(&body)?;
+                let (portion, failure) = core.portion(now(), &mut random, &ask);
+                if let Some(failure) = failure {
+                    console_error!("shard {}: request {}: {failure}", core.name(), ask.call.request_id);
+                }
+                Response::from_json(&portion)
+            }
             AUTHENTICATE => {
                 let request: crate::call::Authenticate = read(&body)?;
                 said(core.authenticate(now(), &request), &request.request_id)
