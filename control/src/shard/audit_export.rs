@@ -76,7 +76,8 @@ impl<S: Sql> Turn<'_, S> {
         }
         place.after = last;
         if place.after >= place.end {
-            part.lines.push_str(&format!("{}\n", json!({ "end": true, "entries": place.entries, "hash": place.hash })));
+            part.lines += &json!({ "end": true, "entries": place.entries, "hash": place.hash }).to_string();
+            part.lines.push('\n');
         } else {
             part.next = Some(serde_json::to_string(&place)?);
         }
