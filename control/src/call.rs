@@ -33,9 +33,32 @@ pub enum Credential {
         /// The company that it was issued in.
         company: CompanyId,
     },
+    /// A token of an identity provider that the Worker has verified: the only word on who is calling that it gives itself.
+    Token(Token),
     /// A caller whom another shard's object has authenticated in this same request: the operator, acting in
     /// a company of this shard.
     Vouched(Caller),
+}
+
+/// What a verified token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// The company of whom it speaks.
+    pub company: CompanyId,
+    /// Of whom it speaks.
+    pub owner: OwnerId,
+    /// Who made it.
+    pub issuer: String,
+    /// What people call them, as it stands there: unchecked.
+    pub name: Option<String>,
+    /// Where they can be written to, as it stands there: unchecked.
+    pub email: Option<String>,
+    /// What they may do, where the issuer has a say in that.
+    pub permissions: Option<PermissionSet>,
+    /// When it was made, by the issuer's clock, in whole seconds.
+    pub issued_at: Millis,
+    /// From when on it is no longer valid.
+    pub expires_at: Millis,
 }
 
 /// An authenticated caller and everything that limits what they may do.
@@ -45,8 +68,11 @@ pub struct Caller {
     pub company: CompanyId,
     /// The person.
     pub owner: OwnerId,
-    /// The key they call with; `None` for a session.
+    /// The key they call with; `None` for a session or a token: a person who is signed in.
     pub key: Option<CallingKey>,
+    /// Whether they call with a token of an identity provider.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub token: bool,
     /// What the credential may do now (without `keyward.operator` outside the operator's company).
     pub permissions: PermissionSet,
 }
@@ -160,7 +186,7 @@ pub struct Portion {
 /// Asks who a credential stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authenticate {
-    /// A key or a session.
+    /// A key, a session or a token.
     pub credential: Credential,
     /// The client's address, where it is known.
     pub address: Option<IpAddr>,

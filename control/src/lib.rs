@@ -11,6 +11,7 @@ pub mod failure;
 pub mod feed;
 pub mod front;
 mod idempotency;
+pub mod oidc;
 pub mod page;
 pub mod query;
 pub mod registry;

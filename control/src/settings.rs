@@ -9,6 +9,8 @@ use keyward_shared::{
     settings::{CommonSettings, SettingsError, Variables},
 };
 
+use crate::oidc::Provider;
+
 /// Where the client's address is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAddress {
@@ -58,6 +60,10 @@ pub struct ControlSettings {
     pub github_keys_url: Option<String>,
     /// `PUSH_WAITERS`; see [`push_waiters`].
     pub push_waiters: usize,
+    /// `OIDC_*`: the identity provider whose tokens are taken as Bearer; `None`: none are.
+    pub oidc: Option<Provider>,
+    /// `ACCESS_*`: the Cloudflare Access application in front of this Worker whose assertions are taken; `None`: none are.
+    pub access: Option<Provider>,
 }
 
 impl ControlSettings {
@@ -91,6 +97,8 @@ impl ControlSettings {
             proxy_secrets: ProxySecrets(proxies.iter().map(|secret| Digest::of(secret.as_bytes())).collect()),
             github_keys_url: github_keys_url(variables)?,
             push_waiters: push_waiters(variables)?,
+            oidc: Provider::oidc(variables)?,
+            access: Provider::access(variables)?,
         })
     }
 }
@@ -201,6 +209,8 @@ mod tests {
             ("GITHUB_KEYS_URL", "https://"),
             ("PUSH_WAITERS", "10001"),
             ("PUSH_WAITERS", "-1"),
+            ("OIDC_ISSUER", "http://tenant.example"),
+            ("ACCESS_ISSUER", "team"),
         ] {
             assert_eq!(read(&[(name, value)]).unwrap_err().name, name);
         }

@@ -48,7 +48,7 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
     if request.headers.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > MAX_IDEMPOTENCY_KEY) {
         return Err(request.refuse(Code::InvalidRequest, "Idempotency-Key must be 1 to 255 characters long"));
     }
-    let presented = credential::of_call(request, context.settings)?;
+    let presented = credential::of_call(request, context).await?;
     let named = named_company(request, found, body)?;
 
     let shard = named.as_ref().map_or(presented.shard, |named| Shard::of(&named.company));

@@ -1,9 +1,10 @@
 //! Which credential a request carries, as far as it can be told without asking an object: an API key with a right
-//! tag, or a session whose token one of the deployment's secrets made.
+//! tag, a token of the identity provider, a session whose token one of the deployment's secrets made, or an assertion
+//! of Cloudflare Access. One decides: what does not hold is refused, whatever else the request carries.
 
 use keyward_shared::{digest::Digest, key::ParsedKey, problem::Code, shard::Shard};
 
-use super::{Answer, Request};
+use super::{Answer, Context, Outside, Request, tokens};
 use crate::{call::Credential, session, settings::ControlSettings};
 
 /// A credential and the shard whose object knows it.
@@ -21,14 +22,24 @@ enum Sent<'a> {
     Ambiguous,
 }
 
-/// The credential of a call of the API. A key goes before a session: only a program sends one.
-pub(super) fn of_call(request: &Request, settings: &ControlSettings) -> Result<Presented, Answer> {
-    match sent(request.headers.x_api_key.as_deref(), request.headers.authorization.as_deref()) {
+/// The credential of a call of the API. A key or a token goes before what browsers send by themselves: only a program sends
+/// one. Of the latter a session goes first: somebody began it here.
+pub(super) async fn of_call<O: Outside>(request: &Request, context: &Context<'_, O>) -> Result<Presented, Answer> {
+    let (headers, settings) = (&request.headers, context.settings);
+    match sent(headers.x_api_key.as_deref(), headers.authorization.as_deref()) {
         Sent::Ambiguous => Err(request.refuse(Code::AmbiguousCredentials, "send one key, in x-api-key or as Authorization: Bearer")),
-        Sent::One(text) => key(text, settings).map_err(|detail| request.refuse(Code::Unauthenticated, detail)),
+        Sent::One(text) => match &settings.oidc {
+            Some(provider) if tokens::looks_like_one(text) && headers.x_api_key.as_deref().is_none_or(str::is_empty) => {
+                tokens::verify(request, provider, text, context).await
+            }
+            _ => key(text, settings).map_err(|detail| request.refuse(Code::Unauthenticated, detail)),
+        },
         Sent::Nothing => {
-            let presented =
-                of_session(request, settings).ok_or_else(|| request.refuse(Code::Unauthenticated, "send an API key, or sign in"))?;
+            let presented = match (of_session(request, settings), &settings.access, &headers.access_assertion) {
+                (Some(presented), ..) => presented,
+                (None, Some(provider), Some(assertion)) => tokens::verify(request, provider, assertion, context).await?,
+                _ => return Err(request.refuse(Code::Unauthenticated, "send an API key, or sign in")),
+            };
             check_origin(request)?;
             Ok(presented)
         }
@@ -49,7 +60,7 @@ pub(super) fn check_origin(request: &Request) -> Result<(), Answer> {
     if request.is_safe() || request.is_same_origin() {
         return Ok(());
     }
-    Err(request.refuse(Code::Forbidden, "with a session, only a page of this site may do this"))
+    Err(request.refuse(Code::Forbidden, "without a key or a token of its own, only a page of this site may do this"))
 }
 
 fn key(text: &str, settings: &ControlSettings) -> Result<Presented, &'static str> {

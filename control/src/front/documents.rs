@@ -48,12 +48,16 @@ impl Documents {
     }
 
     /// The document at `url` as it is now, because what was looked for is not in the one that is known: fetched once a
-    /// minute at most, so that made-up names cost the site nothing.
+    /// minute at most, so that made-up names cost the site nothing. Where it cannot be fetched now, nobody knows whether what
+    /// is looked for is there: then the one that is known is no answer.
     pub async fn again<O: Outside>(&self, outside: &O, now: Millis, url: &str) -> Result<Rc<str>, Unreachable> {
         let known = self.known(url);
         match known.body {
             Some(body) if now < known.fetched_at.plus(PAUSE_AFTER_LOOKING) => Ok(body),
-            _ => self.fetch(outside, now, url).await,
+            _ => {
+                let body = self.fetch(outside, now, url).await?;
+                if self.known(url).failed_at.is_none() { Ok(body) } else { Err(Unreachable) }
+            }
         }
     }
 
@@ -189,5 +193,13 @@ mod tests {
         for (seconds, expected) in [(0, "1"), (59, "1"), (60, "2"), (61, "2")] {
             assert_eq!(again(seconds).as_deref(), Ok(expected), "{seconds}");
         }
+        site.down.set(true);
+        assert_eq!(again(119).as_deref(), Ok("2"));
+        for seconds in [120, 125, 130] {
+            assert_eq!(again(seconds), Err(Unreachable), "what is known is no answer: {seconds}");
+        }
+        assert_eq!(site.asked.get(), 4, "a site that is down is left alone for ten seconds");
+        site.down.set(false);
+        assert_eq!(again(140).as_deref(), Ok("5"));
     }
 }

@@ -18,6 +18,9 @@ mod request;
 mod sign_in;
 #[cfg(test)]
 mod tests;
+mod tokens;
+#[cfg(test)]
+mod tokens_tests;
 
 use core::future::Future;
 

@@ -25,15 +25,15 @@ const NOW: Millis = Millis(1_800_000_000_000);
 
 /// Objects that say what they are told to, in order, and note what they were asked.
 #[derive(Default)]
-struct Script {
-    answers: RefCell<VecDeque<Option<Said>>>,
-    asked: RefCell<Vec<(Object, &'static str, String)>>,
+pub(super) struct Script {
+    pub(super) answers: RefCell<VecDeque<Option<Said>>>,
+    pub(super) asked: RefCell<Vec<(Object, &'static str, String)>>,
     /// What other sites say, in order, and what they were asked for.
-    sites: RefCell<VecDeque<Option<Fetched>>>,
-    got: RefCell<Vec<String>>,
-    documents: Documents,
-    reporters: Buckets,
-    logged: RefCell<Vec<Value>>,
+    pub(super) sites: RefCell<VecDeque<Option<Fetched>>>,
+    pub(super) got: RefCell<Vec<String>>,
+    pub(super) documents: Documents,
+    pub(super) reporters: Buckets,
+    pub(super) logged: RefCell<Vec<Value>>,
 }
 
 impl Outside for Script {
@@ -53,63 +53,63 @@ impl Outside for Script {
 }
 
 impl Script {
-    fn saying(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
+    pub(super) fn saying(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
         let answers = answers.into_iter().map(|(status, body)| Some(Said { status, body: body.to_string() })).collect();
         Self { answers: RefCell::new(answers), ..Self::default() }
     }
 
-    fn asked(&self) -> Vec<(Object, &'static str)> {
+    pub(super) fn asked(&self) -> Vec<(Object, &'static str)> {
         self.asked.borrow().iter().map(|(object, path, _)| (*object, *path)).collect()
     }
 
-    fn call(&self, at: usize) -> ApiCall {
+    pub(super) fn call(&self, at: usize) -> ApiCall {
         serde_json::from_str(&self.asked.borrow()[at].2).unwrap()
     }
 }
 
-fn settings() -> ControlSettings {
+pub(super) fn settings() -> ControlSettings {
     let hex = "ab".repeat(32);
     let known = [("OPERATOR_COMPANY", "demo"), ("TAG_SECRETS", &hex), ("RECORD_SECRETS", &hex), ("SESSION_SECRETS", &hex)];
     ControlSettings::read(&|name: &str| known.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())).unwrap()
 }
 
-fn company(id: &str) -> CompanyId {
+pub(super) fn company(id: &str) -> CompanyId {
     CompanyId::new(id).unwrap()
 }
 
-fn key_of(id: &str) -> KeyString {
+pub(super) fn key_of(id: &str) -> KeyString {
     let (prefix, shard, secret) = (Prefix::new("kw_live").unwrap(), Shard::of(&company(id)), Secret::from_bytes([b'a'; 28]).unwrap());
     let tag = settings().common.tag_secrets.tag(shard, &secret.digest(&prefix, shard));
     KeyString::assemble(&prefix, shard, &secret, tag)
 }
 
-fn request(method: &str, url: &str) -> Request {
+pub(super) fn request(method: &str, url: &str) -> Request {
     let target = Target::split(&format!("https://control.example{url}")).unwrap();
     Request { id: "r1".into(), method: method.into(), target, headers: Headers::default(), body: Vec::new(), address: None }
 }
 
-fn with_key(mut request: Request, id: &str) -> Request {
+pub(super) fn with_key(mut request: Request, id: &str) -> Request {
     request.headers.x_api_key = Some(key_of(id).reveal().into());
     request
 }
 
-fn with_session(mut request: Request) -> Request {
+pub(super) fn with_session(mut request: Request) -> Request {
     let token = session::mint(&company("demo"), [7; 32], &settings().session_secrets);
     request.headers.cookie = Some(format!("{}={token}", session::COOKIE));
     request
 }
 
-fn with_json(mut request: Request, body: &str) -> Request {
+pub(super) fn with_json(mut request: Request, body: &str) -> Request {
     request.headers.content_type = Some("application/json".into());
     request.body = body.into();
     request
 }
 
 fn run(request: &Request, objects: &Script) -> Answer {
-    run_with(request, objects, &settings())
+    run_with(&settings(), request, objects)
 }
 
-fn run_with(request: &Request, objects: &Script, settings: &ControlSettings) -> Answer {
+pub(super) fn run_with(settings: &ControlSettings, request: &Request, objects: &Script) -> Answer {
     let context = Context { settings, outside: objects, documents: &objects.documents, reporters: &objects.reporters, now: NOW };
     let mut future = pin!(answer(request, &context));
     match future.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())) {
@@ -119,30 +119,30 @@ fn run_with(request: &Request, objects: &Script, settings: &ControlSettings) -> 
 }
 
 /// Answers a request that no object must be asked for.
-fn alone(request: &Request) -> Answer {
+pub(super) fn alone(request: &Request) -> Answer {
     let objects = Script::default();
     let answer = run(request, &objects);
     assert_eq!(objects.asked(), [], "no object is asked");
     answer
 }
 
-fn code(answer: &Answer) -> String {
+pub(super) fn code(answer: &Answer) -> String {
     let document: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(document["request_id"], "r1");
     format!("{} {}", answer.status, document["code"].as_str().unwrap())
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-fn api_answer(status: u16, body: &Value) -> (u16, Value) {
+pub(super) fn api_answer(status: u16, body: &Value) -> (u16, Value) {
     (200, serde_json::to_value(ApiAnswer { status, headers: Vec::new(), body: body.to_string() }).unwrap())
 }
 
-fn caller(company_id: &str, permissions: &str) -> (u16, Value) {
+pub(super) fn caller(company_id: &str, permissions: &str) -> (u16, Value) {
     let permissions = PermissionSet::parse(permissions.split_whitespace()).unwrap();
-    let caller = Caller { company: company(company_id), owner: OwnerId::new("admin").unwrap(), key: None, permissions };
+    let caller = Caller { company: company(company_id), owner: OwnerId::new("admin").unwrap(), key: None, token: false, permissions };
     (200, serde_json::to_value(caller).unwrap())
 }
 

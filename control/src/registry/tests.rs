@@ -38,6 +38,7 @@ pub(super) fn at(stamp: Millis) -> Announced {
 
 pub(super) fn call(method: &str, path: &str, body: &str) -> ApiCall {
     let caller = Caller {
+        token: false,
         company: company("operator"),
         owner: OwnerId::new("admin").unwrap(),
         key: None,

@@ -6,7 +6,7 @@ use keyward_shared::{
     base62,
     decide::{Refusal, decide},
     digest::Digest,
-    ids::CompanyId,
+    ids::{CompanyId, OwnerId},
     key::BODY_LEN,
     problem::Code,
     shard::Shard,
@@ -23,7 +23,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    call::{Caller, CallingKey, Credential},
+    call::{Caller, CallingKey, Credential, Token},
     settings::ControlSettings,
     sql::{Columns, Sql},
 };
@@ -40,6 +40,7 @@ pub fn authenticate(
     match credential {
         Credential::Key(digest) => key(sql, settings, shard, now, digest, address),
         Credential::Session { digest, company } => session(sql, settings, now, digest, company),
+        Credential::Token(token) => person(sql, settings, now, token),
         Credential::Vouched(caller) => Ok(caller.clone()),
     }
 }
@@ -70,6 +71,7 @@ fn key(
         company: key.company,
         owner: key.owner,
         permissions: record.permissions,
+        token: false,
         key: Some(CallingKey {
             id: key.id,
             manages_keys: key.manages_keys,
@@ -89,12 +91,34 @@ fn session(sql: &impl Sql, settings: &ControlSettings, now: Millis, digest: &Dig
     if now >= expires_at {
         return Err(unauthenticated("this session has ended"));
     }
-    let owner =
-        rows::owner(sql, company, &owner)?.filter(|owner| owner.active).ok_or_else(|| unauthenticated("the owner is not active"))?;
+    signed_in(sql, settings, company, &owner)
+}
+
+/// Whom a token speaks of, whose entry in the directory [`super::sign_in`] has brought up to date where tokens do that.
+fn person(sql: &impl Sql, settings: &ControlSettings, now: Millis, token: &Token) -> Result<Caller, Failure> {
+    if now >= token.expires_at {
+        return Err(unauthenticated("the token has expired"));
+    }
+    Ok(Caller { token: true, ..signed_in(sql, settings, &token.company, &token.owner)? })
+}
+
+/// A person of the directory who may act, with everything that they may do.
+fn signed_in(sql: &impl Sql, settings: &ControlSettings, company: &CompanyId, owner: &OwnerId) -> Result<Caller, Failure> {
+    let owner = rows::owner(sql, company, owner)?.filter(|owner| owner.active).ok_or_else(|| unauthenticated("the owner is not active"))?;
     if !rows::company(sql, company)?.is_some_and(|company| company.active) {
         return Err(unauthenticated("the company is not active"));
     }
-    Ok(Caller { company: company.clone(), owner: owner.owner, key: None, permissions: worth(settings, company, &owner.permissions) })
+    let permissions = worth(settings, company, &owner.permissions);
+    Ok(Caller { company: company.clone(), owner: owner.owner, key: None, token: false, permissions })
+}
+
+/// What somebody calls with.
+fn kind(caller: &Caller) -> &'static str {
+    match (&caller.key, caller.token) {
+        (Some(_), _) => "key",
+        (None, true) => "token",
+        (None, false) => "session",
+    }
 }
 
 impl<S: Sql> Turn<'_, S> {
@@ -113,7 +137,8 @@ impl<S: Sql> Turn<'_, S> {
             "key_id": caller.key.as_ref().map(|key| &key.id),
             "manages_keys": caller.key.as_ref().is_none_or(|key| key.manages_keys),
             "makes_managers": ceilings::makes_managers(caller).is_ok(),
-            "session": caller.key.is_none(),
+            "credential": kind(caller),
+            "session": kind(caller) == "session",
             "operator": ceilings::is_operator(caller),
         })))
     }

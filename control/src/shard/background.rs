@@ -15,7 +15,7 @@ pub const OWNER_DELETED: &str = "the owner was deleted";
 
 /// The tables with rows of a company, each with its primary key: in this order they are emptied. What is to be told to other
 /// objects stays until it is told; it is true, or outdated by a higher revision.
-const OF_COMPANY: [(&str, &str); 11] = [
+const OF_COMPANY: [(&str, &str); 12] = [
     ("sweeps", "company, owner"),
     ("departures", "company, owner, rev"),
     ("sessions", "digest"),
@@ -25,6 +25,7 @@ const OF_COMPANY: [(&str, &str); 11] = [
     ("key_buckets", "company, key_id, width, at"),
     ("audit", "company, sequence"),
     ("audit_heads", "company"),
+    ("sign_ins", "company, owner"),
     ("used_links", "company, nonce"),
     ("idempotency", "company, actor, method, path, key"),
 ];

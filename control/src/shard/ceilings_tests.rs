@@ -11,7 +11,13 @@ fn key_id(n: u8) -> KeyId {
 }
 
 fn person(permissions: &str) -> Caller {
-    Caller { company: CompanyId::new("acme").unwrap(), owner: OwnerId::new("ann").unwrap(), key: None, permissions: set(permissions) }
+    Caller {
+        company: CompanyId::new("acme").unwrap(),
+        owner: OwnerId::new("ann").unwrap(),
+        key: None,
+        token: false,
+        permissions: set(permissions),
+    }
 }
 
 fn with_key(permissions: &str, change: impl FnOnce(&mut CallingKey)) -> Caller {

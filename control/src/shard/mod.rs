@@ -32,6 +32,7 @@ mod republish;
 pub mod rows;
 pub mod schema;
 mod sessions;
+mod sign_in;
 mod turn;
 mod usage;
 mod usage_read;
@@ -106,6 +107,7 @@ impl<S: Sql> Shard<S> {
     /// an instance that was displaced and knows nothing of the revocation that another has committed.
     pub fn authenticate(&self, now: Millis, request: &Authenticate) -> Result<Caller, Failure> {
         self.sql.transaction(|| {
+            sign_in::take(&self.sql, &self.settings, now, &request.credential, request.address, &request.request_id)?;
             publish::note_reading(&self.sql, now)?;
             authenticate::authenticate(&self.sql, &self.settings, self.name, now, &request.credential, request.address)
         })
@@ -154,6 +156,9 @@ impl<S: Sql> Shard<S> {
             Ok(found) if found.endpoint.home() == Home::Shard => found,
             Ok(_) | Err(_) => return Err(Failure::not_found("path")),
         };
+        if matches!(&call.credential, Credential::Token(token) if token.permissions.is_some()) {
+            self.sql.transaction(|| sign_in::take(&self.sql, &self.settings, now, &call.credential, call.address, &call.request_id))?;
+        }
         let caller = match authenticate::authenticate(&self.sql, &self.settings, self.name, now, &call.credential, call.address) {
             Err(failure) => return Err(self.locked_out(now, call, &found, failure)?),
             Ok(caller) => caller,

@@ -1,9 +1,10 @@
 //! The directory: who the people of a company are and what they may do.
 
 use keyward_shared::{
-    ids::OwnerId,
+    ids::{CompanyId, OwnerId},
     permission::{OPERATOR, PermissionSet},
     problem::Code,
+    time::Millis,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +16,8 @@ use super::{
     publish,
     query::Query,
     rows::{self, OwnerRow},
-    turn::{Turn, next_rev},
+    sign_in,
+    turn::{self, Turn, next_rev},
     validate::Fields,
 };
 use crate::{call::Refused, sql::Sql, time::rfc3339};
@@ -112,30 +114,9 @@ impl<S: Sql> Turn<'_, S> {
 
     /// Makes an owner, who is `old` now, be as `wanted`: the row, the marks of the owner's keys and what is to be announced.
     pub(super) fn store_owner(&self, old: Option<&OwnerRow>, wanted: &WantedOwner, rev: u64) -> Result<OwnerRow, Failure> {
-        let announced = old.is_none().then_some(self.now); // nothing that is known of the owner can be outdated
-        self.sql.execute(
-            "INSERT INTO owners (company, owner, name, email, permissions, active, created_at, rev, changed_at, announced_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?9) ON CONFLICT (company, owner) DO UPDATE SET \
-             name = ?3, email = ?4, permissions = ?5, active = ?6, rev = ?8, changed_at = ?7, announced_at = NULL",
-            &[
-                (&self.company).into(),
-                (&wanted.id).into(),
-                wanted.name.as_str().into(),
-                wanted.email.as_ref().into(),
-                serde_json::to_string(&wanted.permissions)?.into(),
-                wanted.active.into(),
-                self.now.into(),
-                rev.into(),
-                announced.into(),
-            ],
-        )?;
-        if old.is_some() {
-            self.owner_changed(&wanted.id, rev)?;
-        } else if rows::has_keys(self.sql, &self.company, &wanted.id)? {
-            // Of an earlier owner of that id: they stay revoked, so no edge need hear of it; but their records name the owner.
-            publish::sweep(self.sql, &self.company, wanted.id.as_str(), rev)?;
-        }
-        rows::owner(self.sql, &self.company, &wanted.id)?.ok_or_else(|| Failure::not_found("owner"))
+        let new = write(self.sql, self.now, &self.company, old.is_some(), wanted, rev)?;
+        sign_in::outdate(self.sql, self.settings, self.now, &self.company, &wanted.id)?;
+        Ok(new)
     }
 
     /// `DELETE /v1/owners/{owner}`: revokes the owner's keys and ends the owner's sessions. The keys read as revoked at once; their
@@ -154,9 +135,46 @@ impl<S: Sql> Turn<'_, S> {
             self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1 AND owner = ?2"), &pair)?;
         }
         self.owner_changed(&id, rev)?;
+        sign_in::outdate(self.sql, self.settings, self.now, &self.company, &id)?;
         self.record(id.as_str(), view(&old), Value::Null)?;
         Ok(Handled::nothing())
     }
+}
+
+/// Writes an entry of the directory with revision `rev`, marks the records of the owner's keys and announces the change.
+/// Whether it may be, and the trail, are the caller's. `known`: there is an entry already.
+pub(super) fn write(
+    sql: &impl Sql,
+    now: Millis,
+    company: &CompanyId,
+    known: bool,
+    wanted: &WantedOwner,
+    rev: u64,
+) -> Result<OwnerRow, Failure> {
+    let announced = (!known).then_some(now); // nothing that is known of the owner can be outdated
+    sql.execute(
+        "INSERT INTO owners (company, owner, name, email, permissions, active, created_at, rev, changed_at, announced_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?9) ON CONFLICT (company, owner) DO UPDATE SET \
+         name = ?3, email = ?4, permissions = ?5, active = ?6, rev = ?8, changed_at = ?7, announced_at = NULL",
+        &[
+            company.into(),
+            (&wanted.id).into(),
+            wanted.name.as_str().into(),
+            wanted.email.as_ref().into(),
+            serde_json::to_string(&wanted.permissions)?.into(),
+            wanted.active.into(),
+            now.into(),
+            rev.into(),
+            announced.into(),
+        ],
+    )?;
+    if known {
+        turn::owner_changed(sql, now, company, &wanted.id, rev)?;
+    } else if rows::has_keys(sql, company, &wanted.id)? {
+        // Of an earlier owner of that id: they stay revoked, so no edge need hear of it; but their records name the owner.
+        publish::sweep(sql, company, wanted.id.as_str(), rev)?;
+    }
+    rows::owner(sql, company, &wanted.id)?.ok_or_else(|| Failure::not_found("owner"))
 }
 
 /// What the owner of a bootstrap key may do.

@@ -58,6 +58,12 @@ pub(super) fn actor(caller: &Caller, company: &CompanyId) -> String {
     if caller.company == *company { caller.owner.to_string() } else { format!("{}/{}", caller.company, caller.owner) }
 }
 
+/// Marks all records of an owner for publishing and announces the owner's change.
+pub(super) fn owner_changed(sql: &impl Sql, now: Millis, company: &CompanyId, owner: &OwnerId, rev: u64) -> Result<(), Failure> {
+    publish::sweep(sql, company, owner.as_str(), rev)?;
+    outbox::add_change(sql, now, outbox::Kind::Owner, company, owner.as_str(), rev)
+}
+
 impl<S: Sql> Turn<'_, S> {
     /// Executes the call.
     #[allow(clippy::match_same_arms)] // one group of calls each
@@ -177,7 +183,6 @@ impl<S: Sql> Turn<'_, S> {
 
     /// Marks all records of an owner for publishing and announces the owner's change.
     pub(super) fn owner_changed(&self, owner: &OwnerId, rev: u64) -> Result<(), Failure> {
-        publish::sweep(self.sql, &self.company, owner.as_str(), rev)?;
-        outbox::add_change(self.sql, self.now, outbox::Kind::Owner, &self.company, owner.as_str(), rev)
+        owner_changed(self.sql, self.now, &self.company, owner, rev)
     }
 }

@@ -144,16 +144,7 @@ impl Fields {
     /// direction of writing.
     pub fn label(&mut self, field: &str, most: usize) -> Option<String> {
         let text = self.text(field)?;
-        let text = text.trim();
-        let length = text.chars().count();
-        if length == 0 || length > most {
-            self.wrong(field, format!("must be 1 to {most} characters long"));
-        } else if text.chars().any(misleading) {
-            self.wrong(field, "must not have control characters or characters that change the direction of writing");
-        } else {
-            return Some(text.to_owned());
-        }
-        None
+        label(&text, most).map(ToOwned::to_owned).map_err(|detail| self.wrong(field, detail)).ok()
     }
 
     /// Text of 1 to `most` characters, exactly as it stands.
@@ -294,13 +285,31 @@ impl Fields {
     /// Something with an `@` between other visible characters.
     pub fn email(&mut self, field: &str) -> Option<String> {
         let text = self.label(field, 254)?;
-        let fits = text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
-        if fits && !text.contains(char::is_whitespace) {
+        if is_email(&text) {
             return Some(text);
         }
         self.wrong(field, "must be an e-mail address");
         None
     }
+}
+
+/// `text` trimmed, where it then is 1 to `most` characters long and misleads nobody; else what is wrong with it.
+pub(super) fn label(text: &str, most: usize) -> Result<&str, String> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if length == 0 || length > most {
+        Err(format!("must be 1 to {most} characters long"))
+    } else if text.chars().any(misleading) {
+        Err("must not have control characters or characters that change the direction of writing".into())
+    } else {
+        Ok(text)
+    }
+}
+
+/// Whether there is an `@` between other visible characters.
+pub(super) fn is_email(text: &str) -> bool {
+    let fits = text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
+    fits && !text.contains(char::is_whitespace)
 }
 
 /// Control characters, and the marks, embeddings, overrides and isolates of bidirectional text (Unicode UAX #9).

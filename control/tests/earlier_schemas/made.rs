@@ -35,7 +35,13 @@ fn noted(world: &World, credential: &Credential, target: &str) -> Value {
 /// An operator of another shard, who acts here by what the front says.
 fn from_elsewhere() -> Credential {
     let permissions = PermissionSet::parse(["*", "keyward.*", "keyward.operator"]).unwrap();
-    Credential::Vouched(Caller { company: company("elsewhere"), owner: OwnerId::new("olga").unwrap(), key: None, permissions })
+    Credential::Vouched(Caller {
+        company: company("elsewhere"),
+        owner: OwnerId::new("olga").unwrap(),
+        key: None,
+        token: false,
+        permissions,
+    })
 }
 
 /// A shard, and the notes about it.
@@ -153,7 +159,7 @@ pub fn resolved(world: &World, digest: &keyward_shared::digest::Digest) -> Value
 pub fn registry_call(method: &str, target: &str, body: &str) -> ApiCall {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let permissions = PermissionSet::parse(["*", "keyward.*", "keyward.operator"]).unwrap();
-    let caller = Caller { company: company(OPERATOR), owner: OwnerId::new("admin").unwrap(), key: None, permissions };
+    let caller = Caller { company: company(OPERATOR), owner: OwnerId::new("admin").unwrap(), key: None, token: false, permissions };
     ApiCall {
         method: method.into(),
         path: path.into(),

@@ -59,6 +59,11 @@ impl Seen {
 }
 
 pub fn settings() -> ControlSettings {
+    settings_with(&[])
+}
+
+/// The settings with some more.
+pub fn settings_with(more: &[(&str, &str)]) -> ControlSettings {
     let hex = "ab".repeat(32);
     let digest = Digest::of(b"bootstrap").to_hex();
     let all = [
@@ -68,7 +73,8 @@ pub fn settings() -> ControlSettings {
         ("SESSION_SECRETS", &hex),
         ("BOOTSTRAP_DIGEST", &digest),
     ];
-    ControlSettings::read(&|name: &str| all.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())).unwrap()
+    ControlSettings::read(&|name: &str| more.iter().chain(&all).find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        .unwrap()
 }
 
 pub fn company(id: &str) -> CompanyId {
@@ -87,9 +93,14 @@ pub fn key(text: &Value) -> Credential {
 impl World {
     /// The shard with the operator's company in it.
     pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    /// The same with other settings.
+    pub fn with(settings: ControlSettings) -> Self {
         let name = ShardName::of(&company(OPERATOR));
         let world = Self {
-            shard: Shard::new(NativeSql::in_memory().unwrap(), settings(), name).unwrap(),
+            shard: Shard::new(NativeSql::in_memory().unwrap(), settings, name).unwrap(),
             now: Cell::new(START),
             drawn: Cell::new(0),
         };
@@ -105,7 +116,12 @@ impl World {
 
     /// And with two more companies, in each of which `ann` and `bob` work.
     pub fn peopled() -> Self {
-        let world = Self::new();
+        Self::new().with_people()
+    }
+
+    /// Two more companies, in each of which `ann` and `bob` work.
+    pub fn with_people(self) -> Self {
+        let world = self;
         for id in [ACME, OTHER] {
             world.operator("PUT", &format!("/v1/companies/{id}"), json!({"name": id})).expect(201);
             world.put_owner(id, "ann", &["orders.*", "keyward.keys.own"]).expect(201);

@@ -296,6 +296,7 @@ pub(crate) fn registry_call(permissions: &[&str], method: &str, target: &str, bo
         company: company(OPERATOR),
         owner: OwnerId::new("admin").unwrap(),
         key: None,
+        token: false,
         permissions: PermissionSet::parse(permissions.iter().copied()).unwrap(),
     };
     ApiCall {

@@ -208,7 +208,7 @@ fn created(world: &World, model: &Model, call: &ApiCall, handled: &Handled, rev:
     };
     let parent = match &call.credential {
         Credential::Key(digest) => model.keys.iter().position(|key| key.digest == *digest),
-        Credential::Session { .. } | Credential::Vouched(_) => None,
+        Credential::Session { .. } | Credential::Token(_) | Credential::Vouched(_) => None,
     };
     let mut history = History::default();
     history.push(rev, Some(state));

@@ -285,7 +285,7 @@ fn a_new_key_of_github_is_looked_for_once_and_an_outage_is_called_one() {
 #[test]
 fn where_no_keys_are_set_there_is_no_such_path() {
     let settings = ControlSettings { github_keys_url: None, ..settings() };
-    let answer = run_with(&alert("[]", "one", 1), &Script::default(), &settings);
+    let answer = run_with(&settings, &alert("[]", "one", 1), &Script::default());
     assert_eq!(code(&answer), "404 not_found");
 }
 

@@ -1,0 +1,255 @@
+//! The settings of an identity provider: `OIDC_*` and `ACCESS_*`.
+
+use keyward_shared::settings::{SettingsError, Variables};
+use serde_json::Value;
+
+/// The longest URL and the longest name of a claim.
+const MAX_URL: usize = 512;
+const MAX_CLAIM: usize = 200;
+
+/// An identity provider whose tokens are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// What `iss` must be, character by character.
+    pub issuer: String,
+    /// What `aud` must be, or must have in it.
+    pub audience: String,
+    /// The claim that is the owner's id.
+    pub owner: String,
+    /// The claim that is the company's id; `None`: everybody is of the operator's company.
+    pub company: Option<String>,
+    /// The claim that says what the owner may do; `None`: the directory does.
+    pub permissions: Option<String>,
+    /// Where its keys are.
+    pub keys: Keys,
+}
+
+/// Where a provider's keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// In a document of its own, which the provider's configuration at this URL names (`OpenID` Connect Discovery §4).
+    Discovered(String),
+    /// At this URL.
+    At(String),
+}
+
+/// The names of a provider's settings, and what is used where they say nothing.
+struct Names {
+    issuer: &'static str,
+    audience: &'static str,
+    owner: (&'static str, &'static str),
+    company: &'static str,
+    permissions: Option<&'static str>,
+    /// The path under the issuer of the configuration or of the keys.
+    path: &'static str,
+    keys: fn(String) -> Keys,
+}
+
+const OIDC: Names = Names {
+    issuer: "OIDC_ISSUER",
+    audience: "OIDC_AUDIENCE",
+    owner: ("OIDC_CLAIM_OWNER", "sub"),
+    company: "OIDC_CLAIM_COMPANY",
+    permissions: Some("OIDC_CLAIM_PERMISSIONS"),
+    path: "/.well-known/openid-configuration",
+    keys: Keys::Discovered,
+};
+
+const ACCESS: Names = Names {
+    issuer: "ACCESS_ISSUER",
+    audience: "ACCESS_AUDIENCE",
+    owner: ("ACCESS_CLAIM_OWNER", "email"),
+    company: "ACCESS_CLAIM_COMPANY",
+    permissions: None,
+    path: "/cdn-cgi/access/certs",
+    keys: Keys::At,
+};
+
+impl Provider {
+    /// `OIDC_ISSUER` and what belongs to it; `None`: no tokens are taken.
+    pub fn oidc(variables: &impl Variables) -> Result<Option<Self>, SettingsError> {
+        Self::of(variables, &OIDC)
+    }
+
+    /// `ACCESS_ISSUER` and what belongs to it; `None`: no assertions of Cloudflare Access are taken.
+    pub fn access(variables: &impl Variables) -> Result<Option<Self>, SettingsError> {
+        Self::of(variables, &ACCESS)
+    }
+
+    fn of(variables: &impl Variables, names: &Names) -> Result<Option<Self>, SettingsError> {
+        let issuer = variables.or(names.issuer, "").trim().to_owned();
+        if issuer.is_empty() {
+            return match variables.or(names.audience, "").trim() {
+                "" => Ok(None),
+                _ => Err(SettingsError::new(names.issuer, format!("is not set, but {} is", names.audience))),
+            };
+        }
+        if !is_allowed(&issuer) {
+            let problem = "must be https:// with a host and without query or fragment; http:// only for this machine";
+            return Err(SettingsError::new(names.issuer, problem));
+        }
+        let audience = variables.required(names.audience)?.trim().to_owned();
+        if audience.len() > MAX_URL || audience.chars().any(char::is_control) {
+            return Err(SettingsError::new(names.audience, "must be at most 512 characters long, without control characters"));
+        }
+        let (owner, usual) = names.owner;
+        let url = format!("{}{}", issuer.trim_end_matches('/'), names.path);
+        Ok(Some(Self {
+            audience,
+            owner: claim(variables, owner)?.unwrap_or_else(|| usual.into()),
+            company: claim(variables, names.company)?,
+            permissions: names.permissions.map(|name| claim(variables, name)).transpose()?.flatten(),
+            keys: (names.keys)(url),
+            issuer,
+        }))
+    }
+
+    /// The URL of the keys in the provider's configuration, where that is this provider's and may be followed.
+    pub fn discovered(&self, configuration: &str) -> Option<String> {
+        let configuration: Value = serde_json::from_str(configuration).ok()?;
+        let url = configuration.get("jwks_uri")?.as_str()?;
+        // What came over a secure connection does not lead to an insecure one.
+        let secure = url.starts_with("https://") || self.issuer.starts_with("http://");
+        let own = configuration.get("issuer")?.as_str()? == self.issuer;
+        (own && secure && is_allowed(url.split('?').next()?)).then(|| url.to_owned())
+    }
+}
+
+/// The name of a claim: exact, nothing is nested.
+fn claim(variables: &impl Variables, name: &'static str) -> Result<Option<String>, SettingsError> {
+    let text = variables.or(name, "");
+    match text.trim() {
+        "" => Ok(None),
+        text if text.len() <= MAX_CLAIM && text.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(text.to_owned())),
+        _ => Err(SettingsError::new(name, "must be the name of a claim: at most 200 visible ASCII characters, without spaces")),
+    }
+}
+
+/// Whether `url` is `https://` with a host, or `http://` with this machine as host; nothing that ends the path, no user.
+fn is_allowed(url: &str) -> bool {
+    let (rest, secure) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return false,
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let plain = url.len() <= MAX_URL && url.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\\\"<>^`{|}".contains(&b));
+    let named = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    let hosted = !host.is_empty() && (named || host == "[::1]");
+    let ported = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    plain && hosted && ported && (secure || matches!(host, "127.0.0.1" | "[::1]" | "localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(set: &[(&str, &str)]) -> Result<[Option<Provider>; 2], SettingsError> {
+        let variables = |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Ok([Provider::oidc(&variables)?, Provider::access(&variables)?])
+    }
+
+    #[test]
+    fn nothing_is_taken_where_nothing_is_set_and_the_rest_has_its_usual_value() {
+        assert_eq!(read(&[("OIDC_ISSUER", " "), ("OIDC_CLAIM_OWNER", "sub")]).unwrap(), [None, None]);
+        let [oidc, access] = read(&[
+            ("OIDC_ISSUER", "https://tenant.example/"),
+            ("OIDC_AUDIENCE", "keyward"),
+            ("ACCESS_ISSUER", "https://team.cloudflareaccess.com"),
+            ("ACCESS_AUDIENCE", "4714c1358e65fe4b408ad6d432a5f878"),
+            ("OIDC_CLAIM_COMPANY", "https://tenant.example/company"),
+        ])
+        .unwrap();
+        let (oidc, access) = (oidc.unwrap(), access.unwrap());
+        assert_eq!((oidc.issuer.as_str(), oidc.owner.as_str()), ("https://tenant.example/", "sub"));
+        assert_eq!(oidc.company.as_deref(), Some("https://tenant.example/company"));
+        assert_eq!(oidc.permissions, None);
+        assert_eq!(oidc.keys, Keys::Discovered("https://tenant.example/.well-known/openid-configuration".into()));
+        assert_eq!((access.owner.as_str(), access.company, access.permissions), ("email", None, None));
+        assert_eq!(access.keys, Keys::At("https://team.cloudflareaccess.com/cdn-cgi/access/certs".into()));
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        let issuer = ("OIDC_ISSUER", "https://tenant.example");
+        for (name, set) in [
+            ("OIDC_AUDIENCE", vec![issuer]),
+            ("OIDC_AUDIENCE", vec![issuer, ("OIDC_AUDIENCE", "a\u{7}b")]),
+            ("OIDC_ISSUER", vec![("OIDC_AUDIENCE", "keyward")]),
+            ("ACCESS_ISSUER", vec![("ACCESS_AUDIENCE", "keyward")]),
+            ("ACCESS_AUDIENCE", vec![("ACCESS_ISSUER", "https://team.example")]),
+            ("OIDC_CLAIM_OWNER", vec![issuer, ("OIDC_AUDIENCE", "a"), ("OIDC_CLAIM_OWNER", "two words")]),
+            ("OIDC_CLAIM_COMPANY", vec![issuer, ("OIDC_AUDIENCE", "a"), ("OIDC_CLAIM_COMPANY", "firmä")]),
+            ("OIDC_CLAIM_PERMISSIONS", vec![issuer, ("OIDC_AUDIENCE", "a"), ("OIDC_CLAIM_PERMISSIONS", "a\nb")]),
+            ("ACCESS_CLAIM_OWNER", vec![("ACCESS_ISSUER", "https://t.example"), ("ACCESS_AUDIENCE", "a"), ("ACCESS_CLAIM_OWNER", "a b")]),
+            (
+                "ACCESS_CLAIM_COMPANY",
+                vec![("ACCESS_ISSUER", "https://t.example"), ("ACCESS_AUDIENCE", "a"), ("ACCESS_CLAIM_COMPANY", "a b")],
+            ),
+        ] {
+            assert_eq!(read(&set).unwrap_err().name, name, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_reached_securely_or_is_on_this_machine() {
+        for good in [
+            "https://tenant.example",
+            "https://tenant.example:8443/realms/main",
+            "http://127.0.0.1:4711",
+            "http://localhost",
+            "http://[::1]:80/x",
+        ] {
+            assert!(is_allowed(good), "{good}");
+        }
+        for bad in [
+            "",
+            "tenant.example",
+            "https://",
+            "https:///x",
+            "http://tenant.example",
+            "http://127.0.0.1.tenant.example",
+            "http://127.0.0.1@tenant.example",
+            "http://127.0.0.1:80@tenant.example",
+            "http://localhost\\@tenant.example",
+            "http://127.0.0.1#.tenant.example",
+            "https://tenant.example?x",
+            "https://tenant.example/#x",
+            "https://user@tenant.example",
+            "https://tenant.example:0",
+            "https://tenant.example:x",
+            "https://ten ant.example",
+            "https://ténant.example",
+            "ftp://tenant.example",
+            "HTTPS://tenant.example",
+        ] {
+            assert!(!is_allowed(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_counts_only_where_it_is_the_issuers_own() {
+        let [provider, _] = read(&[("OIDC_ISSUER", "https://tenant.example"), ("OIDC_AUDIENCE", "keyward")]).unwrap();
+        let provider = provider.unwrap();
+        let discovered = |issuer: &str, url: &str| provider.discovered(&serde_json::json!({"issuer": issuer, "jwks_uri": url}).to_string());
+        let own = "https://tenant.example";
+        assert_eq!(discovered(own, "https://keys.example/jwks?v=1").as_deref(), Some("https://keys.example/jwks?v=1"));
+        for (issuer, url) in [
+            ("https://tenant.example/", "https://keys.example/jwks"),
+            ("https://other.example", "https://keys.example/jwks"),
+            (own, "http://keys.example/jwks"),
+            (own, "http://127.0.0.1/jwks"),
+            (own, "file:///etc/passwd"),
+            (own, "/jwks"),
+        ] {
+            assert_eq!(discovered(issuer, url), None, "{issuer} {url}");
+        }
+        for bad in ["", "[]", "{}", r#"{"issuer":"https://tenant.example"}"#, r#"{"issuer":"https://tenant.example","jwks_uri":7}"#] {
+            assert_eq!(provider.discovered(bad), None, "{bad}");
+        }
+    }
+}
