@@ -7,6 +7,7 @@ mod control;
 mod endurance;
 mod inputs;
 mod life;
+mod oidc;
 mod outage;
 mod page;
 mod push;
