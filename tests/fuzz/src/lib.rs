@@ -21,6 +21,7 @@ mod idempotency;
 mod input;
 mod introspect;
 mod json;
+mod jwt;
 mod key;
 mod loose;
 mod messages;
@@ -35,7 +36,7 @@ mod world;
 
 pub use self::{
     control::control, credentials::credentials, cursor::cursor, feed::feed, forward_auth::forward_auth, idempotency::idempotency,
-    introspect::introspect, json::json, key::key, messages::messages, networks::networks, path::path, permissions::permissions,
+    introspect::introspect, json::json, jwt::jwt, key::key, messages::messages, networks::networks, path::path, permissions::permissions,
     policy::policy, record::record, registry::registry, tokens::tokens,
 };
 
@@ -52,6 +53,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("idempotency", idempotency),
     ("introspect", introspect),
     ("json", json),
+    ("jwt", jwt),
     ("key", key),
     ("messages", messages),
     ("networks", networks),

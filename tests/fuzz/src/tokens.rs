@@ -47,7 +47,7 @@ pub fn tokens(data: &[u8]) {
 }
 
 /// The token with one thing changed, at places and in ways that the input says.
-fn changes(token: &str, text: &str, seed: &[u8; 32]) -> Vec<String> {
+pub(crate) fn changes(token: &str, text: &str, seed: &[u8; 32]) -> Vec<String> {
     let at = usize::from(u16::from_be_bytes([seed[0], seed[1]])) % token.len();
     let mut changed = vec![
         token.to_ascii_uppercase(),
