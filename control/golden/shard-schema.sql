@@ -45,4 +45,4 @@ CREATE INDEX departures_announced ON departures (company, owner, rev) WHERE anno
 CREATE TABLE erasures (company TEXT PRIMARY KEY, rev INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX outbox_registrations ON outbox (company) WHERE kind = 'registration';
 CREATE INDEX owners_active ON owners (company, owner) WHERE active = 1;
-CREATE TABLE sign_ins (company TEXT NOT NULL, owner TEXT NOT NULL, issued_at INTEGER NOT NULL, PRIMARY KEY (company, owner)) WITHOUT ROWID;
+CREATE TABLE sign_ins ( company TEXT NOT NULL, owner TEXT NOT NULL, issued_at INTEGER NOT NULL, rev INTEGER NOT NULL, PRIMARY KEY (company, owner) ) WITHOUT ROWID;

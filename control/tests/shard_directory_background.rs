@@ -215,7 +215,7 @@ fn filled(world: &World) -> Vec<Value> {
     world.sign_in(ACME, "bob");
     world.put_owner(ACME, "bob", &["keyward.keys.own"]).expect(200);
     world.operator("DELETE", &format!("/v1/owners/ann?company={ACME}"), Value::Null).expect(204);
-    world.sql("INSERT INTO sign_ins (company, owner, issued_at) VALUES (?1, 'bob', 1)", &[ACME.into()]);
+    world.sql("INSERT INTO sign_ins (company, owner, issued_at, rev) VALUES (?1, 'bob', 1, 0)", &[ACME.into()]);
     made
 }
 

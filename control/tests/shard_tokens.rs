@@ -205,6 +205,9 @@ fn an_older_token_undoes_nothing() {
     let world = decided_by_tokens();
     world.wait(600);
     let ask = |token: &Token| world.get(&Credential::Token(token.clone()), "/v1/whoami").expect(200)["permissions"].clone();
+    // Bob was made known before any token came: one that is older than that says nothing about him.
+    world.put_owner(ACME, "bob", &["orders.read"]).expect(200);
+    assert_eq!(ask(&saying(&world, 1, ACME, "bob", &["*"])), json!(["orders.read"]));
     let old = saying(&world, 30, ACME, "ann", &["old"]);
     let same = saying(&world, 20, ACME, "ann", &["new"]);
     let new = saying(&world, 10, ACME, "ann", &["new"]);
@@ -227,6 +230,13 @@ fn an_older_token_undoes_nothing() {
     world.get(&Credential::Token(before), "/v1/whoami").expect(401);
     world.wait(2);
     assert_eq!(ask(&saying(&world, 1, ACME, "ann", &["again"])), json!(["again"]));
+
+    // Nor where its issuer's clock is fast.
+    let mut ahead = saying(&world, 0, ACME, "ann", &["ahead"]);
+    ahead.issued_at = world.at().plus(Millis::from_secs(30));
+    assert_eq!(ask(&ahead), json!(["ahead"]));
+    world.operator("DELETE", &format!("/v1/owners/ann?company={ACME}"), Value::Null).expect(204);
+    world.get(&Credential::Token(ahead), "/v1/whoami").expect(401);
 }
 
 #[test]
@@ -255,5 +265,7 @@ fn of_a_deleted_company_no_sign_in_is_remembered() {
     let remembered = || world.sql("SELECT COUNT(*) FROM sign_ins WHERE company = ?1", &[ACME.into()])[0][0].number();
     assert!(remembered() > 0);
     world.operator("DELETE", &format!("/v1/companies/{ACME}"), Value::Null).expect(204);
+    world.announce();
+    world.go_on();
     assert_eq!(remembered(), 0);
 }

@@ -114,9 +114,7 @@ impl<S: Sql> Turn<'_, S> {
 
     /// Makes an owner, who is `old` now, be as `wanted`: the row, the marks of the owner's keys and what is to be announced.
     pub(super) fn store_owner(&self, old: Option<&OwnerRow>, wanted: &WantedOwner, rev: u64) -> Result<OwnerRow, Failure> {
-        let new = write(self.sql, self.now, &self.company, old.is_some(), wanted, rev)?;
-        sign_in::outdate(self.sql, self.settings, self.now, &self.company, &wanted.id)?;
-        Ok(new)
+        write(self.sql, self.now, &self.company, old.is_some(), wanted, rev)
     }
 
     /// `DELETE /v1/owners/{owner}`: revokes the owner's keys and ends the owner's sessions. The keys read as revoked at once; their
@@ -135,7 +133,7 @@ impl<S: Sql> Turn<'_, S> {
             self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1 AND owner = ?2"), &pair)?;
         }
         self.owner_changed(&id, rev)?;
-        sign_in::outdate(self.sql, self.settings, self.now, &self.company, &id)?;
+        sign_in::deleted(self.sql, self.settings, self.now, &self.company, &id)?;
         self.record(id.as_str(), view(&old), Value::Null)?;
         Ok(Handled::nothing())
     }

@@ -112,9 +112,11 @@ const VERSION_2: Migration = &[
     "CREATE TABLE erasures (company TEXT PRIMARY KEY, rev INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX outbox_registrations ON outbox (company) WHERE kind = 'registration'",
     "CREATE INDEX owners_active ON owners (company, owner) WHERE active = 1",
-    // Sign-in with tokens: up to when, by their issuer's clock, tokens no longer change their owner's entry in the directory. Apart
-    // from the entry, because it outlives one that is deleted.
-    "CREATE TABLE sign_ins (company TEXT NOT NULL, owner TEXT NOT NULL, issued_at INTEGER NOT NULL, PRIMARY KEY (company, owner)) WITHOUT ROWID",
+    // Sign-in with tokens: up to when tokens were issued that are dealt with, and the revision of the owner's entry in the directory that
+    // the last one left. Apart from the entry, because it outlives one that is deleted.
+    "CREATE TABLE sign_ins (
+        company TEXT NOT NULL, owner TEXT NOT NULL, issued_at INTEGER NOT NULL, rev INTEGER NOT NULL, PRIMARY KEY (company, owner)
+    ) WITHOUT ROWID",
 ];
 
 /// Creates the tables or brings them up to date; does nothing where they are.

@@ -1,8 +1,8 @@
 //! Signing in with a token where the identity provider says what people may do (`OIDC_CLAIM_PERMISSIONS`): the directory's entry
 //! of whom the token speaks of is made, or brought up to date, when the token is first used. Who is not active stays so.
 //!
-//! Only a token that was issued after the last one that was taken counts, and after whatever was done to the entry through the
-//! API since: an older one, still valid, undoes neither.
+//! Only a token that was issued after the last one that was taken counts, and after whatever was done to the entry in another way
+//! since: an older one, still valid, undoes neither.
 
 use core::net::IpAddr;
 
@@ -46,11 +46,9 @@ pub(super) fn take(
         return Ok(());
     }
     let old = rows::owner(sql, &token.company, &token.owner)?;
-    if old.as_ref().is_some_and(|old| !old.active) || !is_newer(sql, token)? {
+    if old.as_ref().is_some_and(|old| !old.active) || outdated_until(sql, token, old.as_ref())? >= Some(token.issued_at) {
         return Ok(());
     }
-    note(sql, &token.company, &token.owner, token.issued_at)?;
-
     let wanted = WantedOwner {
         id: token.owner.clone(),
         name: name(token, old.as_ref()),
@@ -58,11 +56,12 @@ pub(super) fn take(
         permissions: permissions.clone(),
         active: true,
     };
-    let same = |old: &OwnerRow| (&old.name, &old.email, &old.permissions) == (&wanted.name, &wanted.email, &wanted.permissions);
-    if old.as_ref().is_some_and(same) {
-        return Ok(());
+    let same = |old: &&OwnerRow| (&old.name, &old.email, &old.permissions) == (&wanted.name, &wanted.email, &wanted.permissions);
+    if let Some(old) = old.as_ref().filter(same) {
+        return Ok(note(sql, &token.company, &token.owner, token.issued_at, old.changed.rev)?);
     }
     let new = owners::write(sql, now, &token.company, old.is_some(), &wanted, next_rev(sql, now)?)?;
+    note(sql, &token.company, &token.owner, token.issued_at, new.changed.rev)?;
     audit::append(
         sql,
         now,
@@ -87,30 +86,38 @@ fn decides(settings: &ControlSettings) -> bool {
     settings.oidc.as_ref().is_some_and(|provider| provider.permissions.is_some())
 }
 
-/// Whatever was issued until now no longer changes the entry of `owner`, which was changed or deleted in another way.
-pub(super) fn outdate(
+/// `owner` was deleted: what was issued until now does not bring the entry back.
+pub(super) fn deleted(
     sql: &impl Sql,
     settings: &ControlSettings,
     now: Millis,
     company: &CompanyId,
     owner: &OwnerId,
 ) -> Result<(), SqlError> {
-    if decides(settings) { note(sql, company, owner, now) } else { Ok(()) }
+    if decides(settings) { note(sql, company, owner, now, 0) } else { Ok(()) }
 }
 
-fn note(sql: &impl Sql, company: &CompanyId, owner: &OwnerId, until: Millis) -> Result<(), SqlError> {
+/// Remembers that tokens issued until `issued_at` are dealt with, and the revision of the entry that stood then.
+fn note(sql: &impl Sql, company: &CompanyId, owner: &OwnerId, issued_at: Millis, rev: u64) -> Result<(), SqlError> {
     sql.execute(
-        "INSERT INTO sign_ins (company, owner, issued_at) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (company, owner) DO UPDATE SET issued_at = MAX(issued_at, ?3)",
-        &[company.into(), owner.into(), until.into()],
+        "INSERT INTO sign_ins (company, owner, issued_at, rev) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (company, owner) DO UPDATE SET issued_at = MAX(issued_at, ?3), rev = ?4",
+        &[company.into(), owner.into(), issued_at.into(), rev.into()],
     )?;
     Ok(())
 }
 
-fn is_newer(sql: &impl Sql, token: &Token) -> Result<bool, SqlError> {
-    let statement = "SELECT issued_at FROM sign_ins WHERE company = ?1 AND owner = ?2";
-    let row = sql.execute(statement, &[(&token.company).into(), (&token.owner).into()])?.pop();
-    Ok(row.map(|row| Columns::of(row).time()).transpose()?.is_none_or(|taken| token.issued_at > taken))
+/// Up to when a token that speaks of the same owner must have been issued to change nothing: the last one that was taken, and where the
+/// entry `old` is not as that one left it, its change.
+fn outdated_until(sql: &impl Sql, token: &Token, old: Option<&OwnerRow>) -> Result<Option<Millis>, SqlError> {
+    let statement = "SELECT issued_at, rev FROM sign_ins WHERE company = ?1 AND owner = ?2";
+    let (mut taken, mut left) = (None, None);
+    if let Some(row) = sql.execute(statement, &[(&token.company).into(), (&token.owner).into()])?.pop() {
+        let mut columns = Columns::of(row);
+        (taken, left) = (Some(columns.time()?), Some(columns.number()?));
+    }
+    let changed = old.map(|old| old.changed).filter(|changed| left != Some(changed.rev));
+    Ok(taken.max(changed.map(|changed| changed.at)))
 }
 
 /// The token's name where it is one, else what the directory has, else the owner's id.
