@@ -6,6 +6,7 @@ mod asking;
 mod control;
 mod endurance;
 mod inputs;
+mod leaks;
 mod life;
 mod oidc;
 mod outage;
