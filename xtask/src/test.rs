@@ -35,6 +35,8 @@ enum Step {
     Simulator,
     /// The whole system in the real runtime
     EndToEnd,
+    /// The running control plane against its own description
+    Contract,
     /// The crates that run in browsers
     Browser,
 }
@@ -49,7 +51,7 @@ struct Tally {
 /// Runs the steps.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let steps = if arguments.steps.is_empty() { Step::value_variants() } else { &arguments.steps };
-    let needs_system = steps.iter().any(|step| matches!(step, Step::Native | Step::EndToEnd));
+    let needs_system = steps.iter().any(|step| matches!(step, Step::Native | Step::EndToEnd | Step::Contract));
     let mut total = Tally::default();
     if needs_system {
         total.failed += run_part("set up: npm packages, Workers", set_up).failed;
@@ -89,6 +91,7 @@ fn title(step: Step) -> &'static str {
         Step::Native => "native tests",
         Step::Simulator => "simulator",
         Step::EndToEnd => "end-to-end tests",
+        Step::Contract => "contract tests",
         Step::Browser => "browser tests",
     }
 }
@@ -100,6 +103,10 @@ fn perform(step: Step, tally: &mut Tally) -> Result<()> {
         Step::EndToEnd => {
             tools::chromedriver()?; // some of them open the administration page in a browser
             count(cargo().args(["test", "--package", "keyward-e2e", "--no-fail-fast"]), tally)
+        }
+        Step::Contract => {
+            let schemathesis = tools::schemathesis()?;
+            count(cargo().args(["run", "--quiet", "--package", "keyward-e2e", "--bin", "contract", "--"]).arg(schemathesis), tally)
         }
         Step::Browser => {
             tools::wasm_target("wasm32-unknown-unknown")?;

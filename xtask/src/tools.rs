@@ -161,6 +161,34 @@ pub(crate) fn chromedriver() -> Result<PathBuf> {
     driver.filter(|_| browser().is_some()).context("Chromium and chromedriver are not on the search path")
 }
 
+/// The program that holds an API against its description, in a Python environment of its own: the versions and hashes of
+/// `tests/contract/requirements.txt`.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    let wanted = paths::root().join("tests/contract/requirements.txt");
+    let lock = fs::read(&wanted).with_context(|| format!("cannot read {}", wanted.display()))?;
+    let folder = paths::installed_tools().join("schemathesis");
+    let (program, installed) = (folder.join("bin/schemathesis"), folder.join("requirements.txt"));
+    if fs::read(&installed).is_ok_and(|known| known == lock) && capture(in_root(&program).arg("--version")).is_ok() {
+        return Ok(program);
+    }
+    progress("installing schemathesis (half a minute, once)");
+    let make = || {
+        drop(fs::remove_dir_all(&folder));
+        capture(in_root("python3").args(["-m", "venv"]).arg(&folder)).map(drop)
+    };
+    if make().is_err() {
+        install_packages(&["python3", "python3-venv"]).context(PYTHON)?;
+        make().context(PYTHON)?;
+    }
+    let mut install = in_root(folder.join("bin/python"));
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--require-hashes"]);
+    run(install.arg("--requirement").arg(&wanted)).context(PYTHON)?;
+    fs::write(&installed, lock).with_context(|| format!("cannot write {}", installed.display()))?;
+    Ok(program)
+}
+
+const PYTHON: &str = "contract tests need Python 3.11 or newer with venv (Debian: `apt-get install python3-venv`)";
+
 fn install_packages(packages: &[&str]) -> Result<()> {
     if find("apt-get").is_none() {
         bail!("there is no apt-get to install {} with", packages.join(" and "));

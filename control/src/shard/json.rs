@@ -74,10 +74,12 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {
-        #[allow(clippy::cast_precision_loss)] // 2^53 - 1 is exact
-        let whole_and_large = number.fract() == 0.0 && number.abs() > MAX_WHOLE as f64;
-        let number = Number::from_f64(number).filter(|_| !whole_and_large).ok_or_else(|| E::custom("a number is too large"))?;
-        Ok(Value::Number(number))
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // 2^53 - 1 is exact
+        if number.fract() == 0.0 {
+            // 1.0 is 1: JSON has no other whole numbers.
+            return if number.abs() <= MAX_WHOLE as f64 { self.visit_i64(number as i64) } else { Err(E::custom("a number is too large")) };
+        }
+        Number::from_f64(number).map(Value::Number).ok_or_else(|| E::custom("a number is too large"))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -116,6 +118,8 @@ mod tests {
         let members = object(r#" {"a":[1,-2,0.5,null,true,"x"],"b":{"__proto__":{}}} "#).unwrap();
         assert_eq!(Value::Object(members).to_string(), r#"{"a":[1,-2,0.5,null,true,"x"],"b":{"__proto__":{}}}"#);
         assert!(object("").unwrap().is_empty());
+        let whole = object(r#"{"a":[1.0,-0.0,2e3,-7.0,1e15]}"#).unwrap();
+        assert_eq!(Value::Object(whole).to_string(), r#"{"a":[1,0,2000,-7,1000000000000000]}"#);
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl<S: Sql> Turn<'_, S> {
         let mut fields = Fields::read(&self.call.body, &["owner", "company"])?;
         let owner = fields.owner("owner");
         let company = fields.company("company").unwrap_or_else(|| self.company.clone());
-        if owner.is_none() && !fields.has("owner") {
+        if !fields.given("owner") {
             fields.wrong("owner", "is required");
         }
         fields.check()?;

@@ -1,66 +1,10 @@
 //! Keys that were found where they do not belong: whoever reports one has it refused everywhere within the bound.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use keyward_e2e::{Answer, World, eventually, holds_until, http, world::BOUND};
+use keyward_e2e::{Answer, World, eventually, holds_until, http, scanner::Scanner, world::BOUND};
 use keyward_shared::digest::Digest;
-use p256::{
-    ecdsa::{Signature, SigningKey, signature::Signer as _},
-    pkcs8::{EncodePublicKey as _, LineEnding},
-};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-};
-
-/// What stands in for GitHub: a key to sign with, and a server that lists its public half.
-struct Scanner {
-    key: SigningKey,
-    keys_url: String,
-}
-
-impl Scanner {
-    async fn start() -> Self {
-        let key = SigningKey::from_slice(&[7; 32]).unwrap();
-        let pem = p256::PublicKey::from(key.verifying_key()).to_public_key_pem(LineEnding::LF).unwrap();
-        let body = json!({"public_keys": [{"key_identifier": "one", "key": pem, "is_current": true}]}).to_string();
-        let answer = Arc::new(format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        ));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let keys_url = format!("http://{}/keys", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let answer = Arc::clone(&answer);
-                tokio::spawn(async move {
-                    let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
-                    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
-                        match stream.read(&mut buffer).await {
-                            Ok(read @ 1..) => request.extend_from_slice(&buffer[..read]),
-                            _ => return,
-                        }
-                    }
-                    let named = String::from_utf8_lossy(&request).to_ascii_lowercase().contains("\r\nuser-agent: keyward\r\n");
-                    let answer = if named { answer.as_str() } else { "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n" };
-                    drop(stream.write_all(answer.as_bytes()).await);
-                });
-            }
-        });
-        Self { key, keys_url }
-    }
-
-    /// Sends an alert, signed as `signed`.
-    async fn alert(&self, world: &World, alerts: &Value, signed: &str) -> Answer {
-        let signature: Signature = self.key.sign(signed.as_bytes());
-        let request = world.http.post(format!("{}/v1/leaks/github", world.system.control_url()));
-        let request = request.header("content-type", "application/json").header("github-public-key-identifier", "one");
-        let request = request.header("github-public-key-signature", STANDARD.encode(signature.to_der().as_bytes()));
-        http::send(request.body(alerts.to_string())).await
-    }
-}
 
 async fn report(world: &World, credentials: &[&str]) -> Answer {
     let request = world.http.post(format!("{}/v1/credentials/revoke", world.system.control_url()));
@@ -133,7 +77,7 @@ async fn whoever_holds_a_key_can_kill_it_and_learns_nothing_about_any() {
 #[tokio::test]
 async fn an_alert_that_github_signed_kills_the_key_and_one_that_it_did_not_does_nothing() {
     let scanner = Scanner::start().await;
-    let world = World::with(|options| options.settings.push(("GITHUB_KEYS_URL".into(), scanner.keys_url.clone()))).await;
+    let world = World::with(|options| options.settings.push(("GITHUB_KEYS_URL".into(), scanner.keys_url().to_owned()))).await;
     world.company("acme").await;
     world.owner("acme", "jane", &["orders.read"], true).await;
     let leaked = world.key("acme", "jane", json!({})).await;

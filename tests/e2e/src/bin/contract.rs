@@ -1,0 +1,110 @@
+//! Holds the running control plane against its own description: schemathesis calls it as `control/openapi.json` allows and forbids, and judges
+//! every answer by that document.
+//!
+//! ```sh
+//! cargo xtask test contract
+//! ```
+//!
+//! sets schemathesis up and runs this. It is run as the operator and as a person who may do nothing; what it does, and what it leaves out, says
+//! `tests/contract/schemathesis.toml`. The last line counts the calls: `N passed, M failed`.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for tests; what goes wrong ends it")]
+
+use std::{env, path::Path, process::ExitCode};
+
+use keyward_e2e::{World, build, scanner::Scanner};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// The calls of the whole run follow from it.
+const SEED: &str = "20261124";
+
+/// Whom the calls are made as.
+struct Caller<'a> {
+    name: &'a str,
+    key: &'a str,
+    /// For how long it goes on, in seconds.
+    seconds: &'a str,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Some(program) = env::args_os().nth(1) else {
+        eprintln!("usage: contract <the program schemathesis>");
+        return ExitCode::from(2);
+    };
+    let scanner = Scanner::start().await;
+    let world = World::with(|options| options.settings.push(("GITHUB_KEYS_URL".into(), scanner.keys_url().into()))).await;
+    let keys = people(&world).await;
+    let (mut passed, mut failed) = (0, 0);
+    for name in ["operator", "person"] {
+        // The operator may have done anything to whoever was there before.
+        let (key, seconds) = if name == "operator" { (world.operator.clone(), "90") } else { (nobody(&world).await, "20") };
+        let (calls, failures) = run(Path::new(&program), &world, &Caller { name, key: &key, seconds }, &keys).await;
+        println!("as the {name}: {calls} calls, {failures} failures");
+        (passed, failed) = (passed + calls.saturating_sub(failures), failed + failures);
+    }
+    world.system.stop().await;
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Companies, people and keys to be found; gives the ids of keys that calls may be about.
+async fn people(world: &World) -> String {
+    world.company("acme").await;
+    for company in ["demo", "acme"] {
+        for owner in ["ann", "bob"] {
+            world.owner(company, owner, &["orders.*"], true).await;
+            world
+                .key(company, owner, json!({"metadata": {"team": "a"}, "allowed_ips": ["10.0.0.0/8"], "permissions": ["orders.read"]}))
+                .await;
+        }
+    }
+    let mut ids = Vec::new();
+    for _ in 0..40 {
+        ids.push(world.key("demo", "ann", json!({})).await.id);
+    }
+    ids.join(" ")
+}
+
+/// The key of somebody who may do nothing.
+async fn nobody(world: &World) -> String {
+    world.owner("demo", "nobody", &[], true).await;
+    world.key("demo", "nobody", json!({"manages_keys": true})).await.key
+}
+
+/// Calls and failures of one run. A run whose own credential died on the way has tried nothing after that, and counts as failed.
+async fn run(program: &Path, world: &World, caller: &Caller<'_>, keys: &str) -> (u64, u64) {
+    let whoami = world.control(caller.key, "GET", "/v1/whoami", Value::Null).await.expect(200).json();
+    let own = |name: &str| whoami[name].as_str().unwrap_or_default().to_owned();
+    let folder = build::repository().join("tests/contract");
+    let output = build::output().join("contract");
+    std::fs::create_dir_all(&output).unwrap();
+    let report = output.join(format!("{}.json", caller.name));
+    drop(std::fs::remove_file(&report));
+    let url = world.system.control_url();
+    // What it says goes to stderr: the last line of stdout is the result.
+    let mut command = Command::new(program);
+    command.current_dir(&folder).arg("--config-file").arg(folder.join("schemathesis.toml"));
+    command.args(["run", &format!("{url}/v1/openapi.json"), "--url", &url, "--seed", SEED, "--max-time", caller.seconds, "--no-color"]);
+    command.arg("--report-json-path").arg(&report);
+    command
+        .env("KEYWARD_KEY", caller.key)
+        .env("KEYWARD_KEPT", [own("key_id"), own("owner"), own("company")].join(" "))
+        .env("KEYWARD_KEYS", keys);
+    command.env("SCHEMATHESIS_HOOKS", "hooks").env("PYTHONPATH", &folder).env("PYTHONDONTWRITEBYTECODE", "1");
+    let status = command.stdout(std::io::stderr()).status().await.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let report: Value = std::fs::read(&report).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let calls = report["test_cases"]["generated"].as_u64().unwrap_or_default();
+    let found = report["test_cases"]["unique_failures"].as_u64().unwrap_or_default();
+    let errors = report["errors"].as_array().map_or(0, Vec::len) as u64;
+    let complete = report["complete"] == true && calls > 0 && status.success() == (found + errors == 0);
+    let alive = world.control(caller.key, "GET", "/v1/whoami", Value::Null).await;
+    if !complete {
+        println!("schemathesis did not come to its end: {status}");
+    }
+    if alive.status != 200 {
+        println!("the {} was locked out on the way: {alive:?}", caller.name);
+    }
+    (calls, found + errors + u64::from(!complete) + u64::from(alive.status != 200))
+}
