@@ -19,7 +19,7 @@ SEEN = set()
 
 COUNT = itertools.count()
 KEY_ID = re.compile("key_[0-9A-Za-z]{20}")
-OWNER = re.compile("[!$&'()*+.0-9:<=>@A-Z\\[\\]^_`a-z{|}~-]{1,128}")
+ID = re.compile("[!$&'()*+.0-9:<=>@A-Z\\[\\]^_`a-z{|}~-]{1,128}")
 TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]Z")
 IDEMPOTENCY_KEY = re.compile("[!-~]([ -~]{0,200}[!-~])?")
 
@@ -46,9 +46,12 @@ def before_call(context, case, kwargs):
     path, body = case.path_parameters or {}, case.body
     if fits(KEY_ID, path.get("id")) and path["id"] not in SEEN and existing(operation):
         path["id"] = existing(operation)
-    if operation in ("createKey", "changeKey", "rotateKey") and isinstance(body, dict):
-        # A time in the future, and an owner that there is.
-        known = {"expires_at": (TIME, "2099-12-31T23:59:59Z"), "owner": (OWNER, "ann")}
+    # Mostly the company that most is known of; a time in the future, and an owner that there is.
+    company = (case.query or {}).get("company")
+    if fits(ID, company) and next(COUNT) % 4:
+        case.query["company"] = "demo"
+    if operation in ("createKey", "changeKey", "rotateKey", "createSignInLink") and isinstance(body, dict):
+        known = {"expires_at": (TIME, "2099-12-31T23:59:59Z"), "owner": (ID, "ann"), "company": (ID, "demo")}
         case.body = {name: known[name][1] if name in known and fits(known[name][0], value) else value for name, value in body.items()}
     if case.method.upper() in ("GET", "HEAD"):
         return
