@@ -7,3 +7,4 @@ ALTER TABLE policies ADD COLUMN rolled_back_to INTEGER;
 UPDATE policies SET rules = ifnull(json_array_length(json, '$.rules'), 0);
 CREATE TABLE idempotency ( company TEXT NOT NULL, actor TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, answer TEXT NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (company, actor, method, path, key) ) WITHOUT ROWID;
 CREATE INDEX idempotency_by_age ON idempotency (expires_at);
+CREATE TABLE claims (digest TEXT PRIMARY KEY, shard TEXT NOT NULL) WITHOUT ROWID;

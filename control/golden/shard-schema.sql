@@ -40,9 +40,11 @@ UPDATE keys SET superseded_at = (SELECT s.created_at FROM keys s WHERE s.company
 ALTER TABLE dirty ADD COLUMN later INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX dirty_by_rank ON dirty (later, due_at);
 DROP INDEX dirty_by_due;
-CREATE TABLE departures ( company TEXT NOT NULL, owner TEXT NOT NULL, rev INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, announced_at INTEGER, place INTEGER NOT NULL, PRIMARY KEY (company, owner, rev) ) WITHOUT ROWID;
+CREATE TABLE departures ( company TEXT NOT NULL, owner TEXT NOT NULL, rev INTEGER NOT NULL, last_place INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, announced_at INTEGER, place INTEGER NOT NULL, PRIMARY KEY (company, owner, rev) ) WITHOUT ROWID;
 CREATE INDEX departures_announced ON departures (company, owner, rev) WHERE announced_at IS NOT NULL;
 CREATE TABLE erasures (company TEXT PRIMARY KEY, rev INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX outbox_registrations ON outbox (company) WHERE kind = 'registration';
 CREATE INDEX owners_active ON owners (company, owner) WHERE active = 1;
 CREATE TABLE sign_ins ( company TEXT NOT NULL, owner TEXT NOT NULL, issued_at INTEGER NOT NULL, rev INTEGER NOT NULL, PRIMARY KEY (company, owner) ) WITHOUT ROWID;
+ALTER TABLE keys ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dirty ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;

@@ -158,6 +158,8 @@ pub const POLICY_RESTORED: &str = "/control/policy-restored";
 /// To the Registry object, `POST` with an empty body: the present [`keyward_shared::policy::StoredPolicy`], as JSON.
 pub const READ_POLICY: &str = "/control/policy";
 
+/// To the Registry object, `POST`: [`Claims`], answered by [`Claimed`].
+pub const CLAIM: &str = "/control/claim";
 /// To a Shard object, `POST`: [`AskPortion`], answered by [`Portion`].
 pub const PORTION: &str = "/control/portion";
 
@@ -308,6 +310,23 @@ pub struct CompanyNotice {
     pub object: Option<serde_json::Value>,
 }
 
+/// Claims the digests of imported keys for a shard: all or none. A digest belongs to the first shard that claims it, for
+/// good; to claim it again is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// For which shard.
+    pub shard: Shard,
+    /// Which.
+    pub digests: Vec<Digest>,
+}
+
+/// What became of [`Claims`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The places, from 0, of the digests that another shard has; empty: all are claimed.
+    pub taken: Vec<usize>,
+}
+
 /// Tells the Registry that its object was restored from a backup: the policy as it is there now is to be announced and
 /// published as a new one. Taken twice it does so twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -380,5 +399,8 @@ mod tests {
         assert_eq!(earlier, Announced { announced_at: Millis(9), stamp: Millis(0) });
         let restored = PolicyRestored { by: OwnerId::new("admin").unwrap() };
         assert_eq!(serde_json::to_string(&restored).unwrap(), r#"{"by":"admin"}"#);
+        let claims = Claims { shard: "MDeu".parse().unwrap(), digests: vec![Digest::from_bytes([0xab; 32])] };
+        assert_eq!(serde_json::to_string(&claims).unwrap(), format!(r#"{{"shard":"MDeu","digests":["{}"]}}"#, "ab".repeat(32)));
+        assert_eq!(serde_json::to_string(&Claimed { taken: vec![0, 3] }).unwrap(), r#"{"taken":[0,3]}"#);
     }
 }

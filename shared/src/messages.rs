@@ -7,11 +7,14 @@ use crate::{
     digest::Digest,
     ids::{CompanyId, KeyId},
     json::{self, Object},
+    shard::Shard,
     time::Millis,
 };
 
 /// To a Shard object, `POST`: [`ResolveRequest`], answered by [`ResolveAnswer`].
 pub const RESOLVE: &str = "/edge/resolve";
+/// The same about an imported key, whose record is stored under another name: [`crate::record::imported_name`].
+pub const RESOLVE_IMPORTED: &str = "/edge/resolve-imported";
 /// To a Shard object, `POST`: [`UsageReport`], answered by 204.
 pub const USAGE: &str = "/edge/usage";
 /// To a Feed object, `GET`: the sealed feed as of now.
@@ -25,6 +28,8 @@ pub const PUSH: &str = "/edge/push";
 pub const PUSH_HOLD: Millis = Millis::from_secs(25);
 /// To the Registry object, `GET`: the sealed policy as of now.
 pub const POLICY: &str = "/edge/policy";
+/// To the Registry object, `POST`: [`ImportedRequest`], answered by [`ImportedAnswer`].
+pub const IMPORTED: &str = "/edge/imported";
 /// The name of the one Registry object.
 pub const REGISTRY_NAME: &str = "registry";
 
@@ -58,6 +63,32 @@ pub enum ResolveAnswer {
     /// There is such a key: its record, sealed as in the replicated store.
     Record(String),
     /// There is none, and never will be under this digest if there once was.
+    Absent,
+}
+
+/// Asks which shard holds the imported key with a digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedRequest {
+    /// SHA-256 of the whole key that was sent.
+    pub digest: Digest,
+}
+
+impl ImportedRequest {
+    /// As it is sent.
+    pub fn to_json(&self) -> String {
+        Object::default().text("digest", &self.digest.to_hex()).end()
+    }
+}
+
+/// Which shard holds an imported key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportedAnswer {
+    /// This one has claimed the digest, once and for all. Whether there is such a key (not yet, not any more), its object
+    /// knows: [`RESOLVE_IMPORTED`].
+    Shard(Shard),
+    /// None, so far.
     Absent,
 }
 
@@ -111,6 +142,7 @@ mod tests {
     #[test]
     fn the_paths_are_the_golden_ones() {
         assert_eq!([RESOLVE, USAGE, FEED, PUSH, POLICY], ["/edge/resolve", "/edge/usage", "/edge/feed", "/edge/push", "/edge/policy"]);
+        assert_eq!([RESOLVE_IMPORTED, IMPORTED], ["/edge/resolve-imported", "/edge/imported"]);
         assert_eq!(PUSH_HOLD, Millis(25_000));
     }
 
@@ -126,6 +158,11 @@ mod tests {
         }
         assert_eq!(serde_json::to_string(&ResolveAnswer::Absent).unwrap(), "\"absent\"");
         assert_eq!(serde_json::to_string(&ResolveAnswer::Record("1.x".into())).unwrap(), "{\"record\":\"1.x\"}");
+        let imported = ImportedRequest { digest };
+        assert_eq!(imported.to_json(), format!("{{\"digest\":\"{hex}\"}}"));
+        assert_eq!(imported.to_json(), serde_json::to_string(&imported).unwrap());
+        assert_eq!(serde_json::to_string(&ImportedAnswer::Absent).unwrap(), "\"absent\"");
+        assert_eq!(serde_json::to_string(&ImportedAnswer::Shard("MDeu".parse().unwrap())).unwrap(), "{\"shard\":\"MDeu\"}");
         let usage = UsageReport {
             entries: vec![KeyUsage {
                 company: CompanyId::new("demo").unwrap(),

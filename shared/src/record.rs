@@ -154,20 +154,39 @@ pub fn name(shard: Shard, digest: &Digest) -> String {
     format!("k:{shard}{digest}")
 }
 
+/// The name of the record of an imported key, which says nothing of a shard: `i:<64 hex>`.
+pub fn imported_name(digest: &Digest) -> String {
+    format!("i:{digest}")
+}
+
 impl Record {
     /// The record as it is stored under [`name`]: versioned JSON with a MAC.
     pub fn seal(&self, secrets: &SecretList, digest: &Digest) -> Result<String, serde_json::Error> {
         Ok(seal::seal(secrets, &name(self.shard, digest), &serde_json::to_string(self)?))
     }
 
+    /// The record of an imported key as it is stored under [`imported_name`].
+    pub fn seal_imported(&self, secrets: &SecretList, digest: &Digest) -> Result<String, serde_json::Error> {
+        Ok(seal::seal(secrets, &imported_name(digest), &serde_json::to_string(self)?))
+    }
+
     /// Reads what was stored for `digest` in `shard`.
     pub fn open(secrets: &SecretList, shard: Shard, digest: &Digest, value: &str) -> Result<Self, RecordError> {
-        let body = seal::open(secrets, &name(shard, digest), value)?;
+        let record = Self::read(seal::open(secrets, &name(shard, digest), value)?)?;
+        if record.shard == shard { Ok(record) } else { Err(RecordError::Shard) }
+    }
+
+    /// Reads what was stored for the imported key with `digest`. Where it lives, the record says itself: one shard alone
+    /// has the digest.
+    pub fn open_imported(secrets: &SecretList, digest: &Digest, value: &str) -> Result<Self, RecordError> {
+        Self::read(seal::open(secrets, &imported_name(digest), value)?)
+    }
+
+    fn read(body: &str) -> Result<Self, RecordError> {
         if seal::version_of(body)? != VERSION {
             return Err(RecordError::Version);
         }
-        let record: Self = json::from_str(body)?;
-        if record.shard == shard { Ok(record) } else { Err(RecordError::Shard) }
+        Ok(json::from_str(body)?)
     }
 
     /// The subjects whose change makes the record outdated: key, owner, company, shard.
@@ -224,6 +243,21 @@ mod tests {
         let stored = plain.seal(&secrets(), &Digest::of(b"golden")).unwrap();
         assert_eq!(stored, include_str!("../golden/record-v1-plain.txt").trim_end());
         assert_eq!(Record::open(&secrets(), plain.shard, &Digest::of(b"golden"), &stored).unwrap(), plain);
+    }
+
+    #[test]
+    fn the_record_of_an_imported_key_is_the_same_under_another_name() {
+        let digest = Digest::of(b"golden");
+        assert_eq!(imported_name(&digest), format!("i:{digest}"));
+        let stored = record().seal_imported(&secrets(), &digest).unwrap();
+        assert_eq!(stored, include_str!("../golden/record-v1-imported.txt").trim_end());
+        assert_eq!(Record::open_imported(&secrets(), &digest, &stored).unwrap(), record());
+        // Neither passes for the other.
+        let own = record().seal(&secrets(), &digest).unwrap();
+        assert!(matches!(Record::open_imported(&secrets(), &digest, &own), Err(RecordError::Seal(SealError::Mac))));
+        assert!(matches!(Record::open(&secrets(), record().shard, &digest, &stored), Err(RecordError::Seal(SealError::Mac))));
+        let newer = Record { v: 2, ..record() }.seal_imported(&secrets(), &digest).unwrap();
+        assert!(matches!(Record::open_imported(&secrets(), &digest, &newer), Err(RecordError::Version)));
     }
 
     #[test]

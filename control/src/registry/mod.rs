@@ -1,8 +1,9 @@
-//! The Registry object's state machine: which companies exist and in which shard, and the route policy with its
-//! earlier versions, to which it can be put back. A refusal leaves nothing here: `front` has it written in the caller's
-//! trail. Pure: SQL behind a trait, time as an argument. Delivering what is left to do and waking up
+//! The Registry object's state machine: which companies exist and in which shard, which shard holds an imported digest,
+//! and the route policy with its earlier versions, to which it can be put back. A refusal leaves nothing here: `front`
+//! has it written in the caller's trail. Pure: SQL behind a trait, time as an argument. Delivering what is left to do and waking up
 //! are `worker/registry_object.rs`'s business.
 
+mod claims;
 mod companies;
 mod policy;
 mod schema;

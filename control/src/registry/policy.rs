@@ -46,13 +46,17 @@ impl<S: Sql> Registry<S> {
     /// policy as fresh.
     pub fn current(&self, now: Millis) -> Result<StoredPolicy, SqlError> {
         self.sql.transaction(|| {
-            self.sql.execute(
-                "INSERT INTO numbers (name, value) VALUES ('read_at', ?1) ON CONFLICT (name) DO UPDATE SET value = max(value + 1, ?1)",
-                &[now.into()],
-            )?;
+            self.note_reading(now)?;
             let Version { rev, policy, .. } = self.newest()?;
             Ok(StoredPolicy { v: VERSION, rev, as_of: now.minus(self.timing.as_of_margin), policy })
         })
+    }
+
+    /// Writes something that always changes.
+    pub(super) fn note_reading(&self, now: Millis) -> Result<(), SqlError> {
+        let statement =
+            "INSERT INTO numbers (name, value) VALUES ('read_at', ?1) ON CONFLICT (name) DO UPDATE SET value = max(value + 1, ?1)";
+        self.sql.execute(statement, &[now.into()]).map(|_| ())
     }
 
     /// The revision of the current policy; 0 where none was ever set.

@@ -51,6 +51,8 @@ const VERSION_2: Migration = &[
         PRIMARY KEY (company, actor, method, path, key)
     ) WITHOUT ROWID",
     "CREATE INDEX idempotency_by_age ON idempotency (expires_at)",
+    // Which shard has the digest of an imported key. Never removed: the digest of a deleted key is not to be had again.
+    "CREATE TABLE claims (digest TEXT PRIMARY KEY, shard TEXT NOT NULL) WITHOUT ROWID",
 ];
 
 /// Creates the tables or brings them up to date; does nothing where they are.

@@ -344,3 +344,27 @@ fn an_instance_whose_writes_are_refused_gives_no_policy() {
     registry.sql.execute("CREATE TRIGGER displaced BEFORE INSERT ON numbers BEGIN SELECT RAISE(ABORT, 'displaced'); END", &[]).unwrap();
     assert!(registry.current(NOW).is_err());
 }
+
+#[test]
+fn the_first_shard_that_claims_a_digest_has_it_and_all_are_claimed_or_none() {
+    use crate::call::{Claimed, Claims};
+    use keyward_shared::{
+        digest::Digest,
+        messages::{ImportedAnswer, ImportedRequest},
+    };
+
+    let registry = registry();
+    let digests: Vec<_> = (0..3).map(|n| Digest::from_bytes([n; 32])).collect();
+    let claim = |shard: &str, wanted: &[usize]| {
+        let digests = wanted.iter().map(|at| digests[*at]).collect();
+        registry.claim(&Claims { shard: shard.parse().unwrap(), digests }).unwrap().taken
+    };
+    let holder = |at: usize| registry.imported(NOW, &ImportedRequest { digest: digests[at] }).unwrap();
+    assert_eq!(claim("aaaa", &[0, 1]), [0; 0]);
+    assert_eq!(claim("aaaa", &[1, 0]), [0; 0], "again is the same");
+    assert_eq!(claim("bbbb", &[2, 1, 0]), [1, 2]);
+    assert_eq!(holder(2), ImportedAnswer::Absent);
+    assert_eq!(holder(0), ImportedAnswer::Shard("aaaa".parse().unwrap()));
+    assert_eq!(claim("bbbb", &[2]), [0; 0]);
+    assert_eq!(registry.claim(&Claims { shard: "bbbb".parse().unwrap(), digests: vec![] }).unwrap(), Claimed::default());
+}

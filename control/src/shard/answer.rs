@@ -20,6 +20,10 @@ pub struct Handled {
     pub body: Option<Value>,
     /// The key whose object the body is: its propagation is read again after the announcement.
     pub key: Option<(CompanyId, KeyId)>,
+    /// The keys that the body shows. Kept for a repetition instead of the body, which may be too large to be: it is then made
+    /// anew from the keys as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyId>,
     /// The body tells of a republication: its propagation is read again after the announcement.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub republished: bool,

@@ -57,7 +57,8 @@ fn key(
     digest: &Digest,
     address: Option<IpAddr>,
 ) -> Result<Caller, Failure> {
-    let key = rows::key_by_digest(sql, digest)?.ok_or_else(|| unauthenticated("this API key is not known"))?;
+    // What was imported carries no tag: it is a credential for the edges only.
+    let key = rows::key_by_digest(sql, digest)?.filter(|key| !key.imported).ok_or_else(|| unauthenticated("this API key is not known"))?;
     let record = key.record(settings, shard, 0, now);
     decide(&record, now, address, None).map_err(|refusal| match refusal {
         Refusal::Revoked => unauthenticated("this API key was revoked"),

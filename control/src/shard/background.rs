@@ -3,9 +3,9 @@
 //! company. Each is decided, and true for every reader, in the turn of the change; here only rows follow. Where the
 //! object dies in between, what is left is still written down.
 
-use keyward_shared::{ids::CompanyId, time::Millis, timing::Timing};
+use keyward_shared::{digest::Digest, ids::CompanyId, time::Millis, timing::Timing};
 
-use super::{failure::Failure, publish};
+use super::{failure::Failure, numbers, outbox, publish};
 use crate::sql::{Columns, Sql, SqlError, Value};
 
 /// How many rows are handled in one go.
@@ -33,9 +33,11 @@ const OF_COMPANY: [(&str, &str); 12] = [
 /// Notes that the owner was deleted with revision `rev`: the owner's keys up to then are revoked, in handfuls once the change is
 /// announced. Until then a key's reader finds the note.
 pub(super) fn depart(sql: &impl Sql, company: &CompanyId, owner: &str, rev: u64, at: Millis, actor: &str) -> Result<(), SqlError> {
+    // Keys that were made in one turn have places beyond their revision.
+    let last_place = numbers::get(sql, numbers::PLACE)?.unwrap_or(0).max(rev);
     sql.execute(
-        "INSERT INTO departures (company, owner, rev, at, actor, place) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
-        &[company.into(), owner.into(), rev.into(), at.into(), actor.into()],
+        "INSERT INTO departures (company, owner, rev, last_place, at, actor, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
+        &[company.into(), owner.into(), rev.into(), last_place.into(), at.into(), actor.into()],
     )?;
     Ok(())
 }
@@ -90,14 +92,20 @@ impl Handful {
     fn of(sql: &impl Sql, company: &CompanyId, owner: &str, place: u64, end: u64, limit: u64) -> Result<Self, SqlError> {
         let mut parameters: Vec<Value> = vec![company.into(), place.into(), end.into(), limit.into()];
         let keys = if owner.is_empty() {
-            "SELECT digest, place FROM keys WHERE company = ?1 AND place > ?2 AND place <= ?3 ORDER BY place LIMIT ?4"
+            "SELECT digest, place, imported FROM keys WHERE company = ?1 AND place > ?2 AND place <= ?3 ORDER BY place LIMIT ?4"
         } else {
             parameters.push(owner.into());
-            "SELECT digest, place FROM keys WHERE company = ?1 AND owner = ?5 AND place > ?2 AND place <= ?3 ORDER BY place LIMIT ?4"
+            "SELECT digest, place, imported FROM keys WHERE company = ?1 AND owner = ?5 AND place > ?2 AND place <= ?3 ORDER BY place LIMIT ?4"
         };
         let row = sql.execute(&format!("SELECT COUNT(*), MAX(place) FROM ({keys})"), &parameters)?.pop();
         let mut c = Columns::of(row.unwrap_or_default());
         Ok(Self { keys, parameters, count: c.number()?, last: c.optional_number()?.unwrap_or(place) })
+    }
+
+    /// The digests of the imported ones among them.
+    fn imported(&self, sql: &impl Sql) -> Result<Vec<Digest>, SqlError> {
+        let statement = format!("SELECT digest FROM ({}) WHERE imported = 1", self.keys);
+        sql.execute(&statement, &self.parameters)?.into_iter().map(|row| Columns::of(row).parsed()).collect()
     }
 }
 
@@ -107,6 +115,13 @@ fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> Re
     let (company, owner, rev, place): (CompanyId, String, u64, u64) = (c.parsed()?, c.text()?, c.number()?, c.number()?);
     let handful = Handful::of(sql, &company, &owner, place, u64::MAX, limit)?;
     publish::mark_all(sql, handful.keys, &handful.parameters, rev, now, timing)?;
+    // After a restoration the digests of imported ones are claimed again: the Registry may have been restored as well.
+    if numbers::get(sql, numbers::REPUBLISHED_REV)? == Some(rev) {
+        let imported = handful.imported(sql)?;
+        if !imported.is_empty() {
+            outbox::add_claims(sql, now, &company, &imported, rev)?;
+        }
+    }
     let statement = if handful.count < limit {
         "DELETE FROM sweeps WHERE company = ?1 AND owner = ?2 AND ?3 >= 0"
     } else {
@@ -117,13 +132,13 @@ fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> Re
 }
 
 fn advance_departure(sql: &impl Sql, limit: u64) -> Result<(), Failure> {
-    let statement = "SELECT company, owner, rev, at, actor, announced_at, place FROM departures WHERE announced_at IS NOT NULL \
+    let statement = "SELECT company, owner, rev, at, actor, announced_at, place, last_place FROM departures WHERE announced_at IS NOT NULL \
          ORDER BY company, owner, rev LIMIT 1";
     let Some(row) = sql.execute(statement, &[])?.pop() else { return Ok(()) };
     let mut c = Columns::of(row);
     let (company, owner, rev, at): (CompanyId, String, u64, u64) = (c.parsed()?, c.text()?, c.number()?, c.number()?);
-    let (actor, announced_at, place) = (c.text()?, c.time()?, c.number()?);
-    let handful = Handful::of(sql, &company, &owner, place, rev, limit)?;
+    let (actor, announced_at, place, last_place) = (c.text()?, c.time()?, c.number()?, c.number()?);
+    let handful = Handful::of(sql, &company, &owner, place, last_place, limit)?;
     sql.execute(
         "UPDATE keys SET revoked_at = ?5, revoked_by = ?6, revoke_reason = ?7, rev = ?8, changed_at = ?5, announced_at = ?9 \
          WHERE company = ?1 AND owner = ?2 AND place > ?3 AND place <= ?4 AND revoked_at IS NULL",
@@ -158,8 +173,8 @@ fn advance_erasure(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> 
     for (table, key) in OF_COMPANY {
         let parameters: [Value; 2] = [(&company).into(), left.into()];
         if table == "keys" {
-            let keys = "SELECT digest FROM keys WHERE company = ?1 ORDER BY place LIMIT ?2";
-            sql.execute(&format!("INSERT OR IGNORE INTO tombstones (digest) {keys}"), &parameters)?;
+            let keys = "SELECT digest, imported FROM keys WHERE company = ?1 ORDER BY place LIMIT ?2";
+            sql.execute(&format!("INSERT OR IGNORE INTO tombstones (digest) SELECT digest FROM ({keys})"), &parameters)?;
             publish::mark_all(sql, keys, &parameters, rev, now, timing)?;
         }
         let ordered = if table == "keys" { "ORDER BY place " } else { "" };

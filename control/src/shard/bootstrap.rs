@@ -68,10 +68,11 @@ pub(super) fn bootstrap(sql: &impl Sql, settings: &ControlSettings, shard: Shard
             metadata: &Map::new(),
             manages_keys: true,
             bootstrap: true,
+            imported: false,
             supersedes: None,
         };
         insert(sql, now, rev, &key)?;
-        publish::mark(sql, &digest, rev, now, &settings.common.timing)?;
+        publish::mark(sql, &digest, false, rev, now, &settings.common.timing)?;
     }
     let note = AuditNote {
         id: String::new(),

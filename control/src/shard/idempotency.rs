@@ -23,6 +23,13 @@ fn leave_out(kept: &mut Handled, members: &[&str]) {
 }
 
 impl<S: Sql> Turn<'_, S> {
+    /// What was answered before, where the call is a repetition.
+    pub(super) fn repeated(&self) -> Result<Option<Handled>, Failure> {
+        let Some(place) = Place::of(self.call, self.caller, &self.actor(), &self.company)? else { return Ok(None) };
+        let Some(kept) = place.kept(self.sql, self.now)? else { return Ok(None) };
+        self.again(serde_json::from_str(&kept)?).map(Some)
+    }
+
     /// Executes a change, or answers what it answered before.
     pub(super) fn execute_once(&mut self) -> Result<Handled, Failure> {
         let Some(place) = Place::of(self.call, self.caller, &self.actor(), &self.company)? else { return self.execute() };
@@ -32,6 +39,9 @@ impl<S: Sql> Turn<'_, S> {
         let handled = self.execute()?;
         if (200..300).contains(&handled.status) {
             let mut kept = handled.clone();
+            if !kept.keys.is_empty() {
+                kept.body = None;
+            }
             leave_out(&mut kept, &SECRET);
             let mut text = serde_json::to_string(&kept)?;
             if text.len() > LONGEST {
@@ -44,7 +54,10 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// What was answered before, where the caller may still see it.
-    fn again(&self, handled: Handled) -> Result<Handled, Failure> {
+    fn again(&self, mut handled: Handled) -> Result<Handled, Failure> {
+        if !handled.keys.is_empty() {
+            handled.body = Some(self.keys_body(&handled.keys)?);
+        }
         if let Some((company, id)) = &handled.key {
             let key = rows::key(self.sql, company, id)?.ok_or_else(|| Failure::not_found("key"))?;
             if !ceilings::sees(self.caller, company, &key.owner, id) {

@@ -62,6 +62,7 @@ pub(super) fn view(key: &KeyRow, settings: &ControlSettings, now: Millis) -> Val
         "rate_limit": key.rate_limit,
         "metadata": key.metadata,
         "manages_keys": key.manages_keys,
+        "imported": key.imported,
         "revoked_at": key.revoked_at.map(rfc3339),
         "revoked_by": key.revoked_by,
         "revoke_reason": key.revoke_reason,

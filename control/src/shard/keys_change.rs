@@ -179,7 +179,7 @@ pub(super) fn revoke(
 ) -> Result<(), Failure> {
     let rev = next_rev(sql, now)?;
     set_revoked(sql, now, old, by, reason, rev)?;
-    publish::mark(sql, &old.digest, rev, now, &settings.common.timing)?;
+    publish::mark(sql, &old.digest, old.imported, rev, now, &settings.common.timing)?;
     outbox::add_change(sql, now, outbox::Kind::Key, &old.company, old.id.as_str(), rev)
 }
 

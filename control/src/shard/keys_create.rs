@@ -18,7 +18,7 @@ use super::{
     ceilings::{self, Limits},
     failure::Failure,
     key_view::{trail, view},
-    publish,
+    numbers, publish,
     query::Query,
     rows::{self, KeyRow, NEVER, worth},
     turn::{Turn, next_rev},
@@ -44,6 +44,7 @@ pub(super) struct NewKey<'a> {
     pub(super) metadata: &'a Map<String, Value>,
     pub(super) manages_keys: bool,
     pub(super) bootstrap: bool,
+    pub(super) imported: bool,
     pub(super) supersedes: Option<&'a KeyId>,
 }
 
@@ -83,6 +84,14 @@ pub(super) fn digest_taken(sql: &impl Sql, digest: &Digest) -> Result<bool, Fail
     Ok(!sql.execute(statement, &[digest.into()])?.is_empty())
 }
 
+/// The place of a key that is made with revision `rev`: above all others, also where several are made with one revision,
+/// which then runs ahead of no clock.
+fn next_place(sql: &impl Sql, rev: u64) -> Result<u64, Failure> {
+    let place = numbers::get(sql, numbers::PLACE)?.map_or(rev, |last| rev.max(last + 1));
+    numbers::set(sql, numbers::PLACE, place)?;
+    Ok(place)
+}
+
 /// Stores a key. No edge trusts the absence of a record, so its creation counts as announced at once.
 pub(super) fn insert(sql: &impl Sql, now: Millis, rev: u64, key: &NewKey<'_>) -> Result<(), Failure> {
     let parameters: Vec<SqlValue> = vec![
@@ -104,11 +113,13 @@ pub(super) fn insert(sql: &impl Sql, now: Millis, rev: u64, key: &NewKey<'_>) ->
         key.manages_keys.into(),
         key.bootstrap.into(),
         key.supersedes.into(),
+        key.imported.into(),
+        next_place(sql, rev)?.into(),
     ];
     sql.execute(
         "INSERT INTO keys (company, key_id, digest, owner, name, hint, place, created_at, created_by, parent, expires_at, permissions, networks, \
-         rate_limit, metadata, manages_keys, bootstrap, supersedes, rev, changed_at, announced_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?7, ?8, ?8)",
+         rate_limit, metadata, manages_keys, bootstrap, supersedes, imported, rev, changed_at, announced_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?20, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?7, ?8, ?8)",
         &parameters,
     )?;
     // A row of use from the beginning: the unused ones are found by it.
@@ -211,10 +222,11 @@ impl<S: Sql> Turn<'_, S> {
             metadata: wanted.metadata,
             manages_keys: wanted.manages_keys,
             bootstrap: wanted.bootstrap,
+            imported: false,
             supersedes: wanted.supersedes,
         };
         insert(self.sql, self.now, rev, &new)?;
-        publish::mark(self.sql, &digest, rev, self.now, &self.settings.common.timing)?;
+        publish::mark(self.sql, &digest, false, rev, self.now, &self.settings.common.timing)?;
         let key = rows::key(self.sql, &self.company, &id)?.ok_or_else(|| Failure::not_found("key"))?;
         let once = match secret {
             Some(secret) => Once::Key(KeyString::assemble(prefix, self.shard, &secret, tag)),

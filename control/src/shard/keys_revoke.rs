@@ -91,7 +91,7 @@ impl<S: Sql> Turn<'_, S> {
             let rev = next_rev(self.sql, self.now)?;
             for key in &keys {
                 self.set_revoked(key, reason.as_deref(), rev)?;
-                publish::mark(self.sql, &key.digest, rev, self.now, &self.settings.common.timing)?;
+                publish::mark(self.sql, &key.digest, key.imported, rev, self.now, &self.settings.common.timing)?;
             }
             let ids: Vec<KeyId> = keys.into_iter().map(|key| key.id).collect();
             if !ids.is_empty() {

@@ -18,6 +18,7 @@ mod key_view;
 mod keys_change;
 mod keys_create;
 mod keys_explain;
+mod keys_import;
 mod keys_list;
 mod keys_revoke;
 mod keys_rotate;
@@ -32,6 +33,7 @@ mod republish;
 pub mod rows;
 pub mod schema;
 mod sessions;
+mod sha256;
 mod sign_in;
 mod turn;
 mod usage;
@@ -51,8 +53,10 @@ pub use self::turn::Random;
 use self::{answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, turn::Turn};
 use crate::cursor;
 use crate::{
-    call::{Announced, ApiCall, AuditNote, Authenticate, Caller, Credential, LeakReport, LeaksTaken, Redeem, Redeemed, SignOut},
-    route::{self, Home, Missed},
+    call::{
+        Announced, ApiCall, AuditNote, Authenticate, Caller, Claimed, Claims, Credential, LeakReport, LeaksTaken, Redeem, Redeemed, SignOut,
+    },
+    route::{self, Endpoint, Found, Home, Missed},
     settings::ControlSettings,
     sql::{Sql, SqlError},
 };
@@ -115,13 +119,30 @@ impl<S: Sql> Shard<S> {
 
     /// Answers one API call. A change is whole or not at all; a refused one is recorded.
     pub fn handle(&self, now: Millis, random: Random<'_>, call: &ApiCall) -> Handled {
+        self.handle_claimed(now, random, call, None)
+    }
+
+    /// The digests that the Registry must be asked for before the call may be handled; `None`: none, or the call will be
+    /// refused anyway. Nothing is changed by it.
+    pub fn claims(&self, now: Millis, call: &ApiCall) -> Option<Claims> {
+        let found = route::find(&call.method, &call.path).ok().filter(|found| found.endpoint == Endpoint::ImportKeys)?;
+        let caller = authenticate::authenticate(&self.sql, &self.settings, self.name, now, &call.credential, call.address).ok()?;
+        let mut no_random = |_: &mut [u8]| {};
+        let turn = self.turn(now, &mut no_random, call, &caller, &found, None).ok()?;
+        turn.permitted().ok()?;
+        let digests = if turn.repeated().ok()?.is_some() { None } else { turn.wanted_digests().ok() };
+        digests.map(|digests| Claims { shard: self.name, digests })
+    }
+
+    /// The same as [`Shard::handle`], with what the Registry said to [`Shard::claims`]; `None` where it did not answer.
+    pub fn handle_claimed(&self, now: Millis, random: Random<'_>, call: &ApiCall, claimed: Option<&Claimed>) -> Handled {
         if let Err(Missed::Method { allow }) = route::find(&call.method, &call.path) {
             let refused = Failure::refused(Code::MethodNotAllowed, format!("allowed: {allow}"));
             let mut handled = Handled::problem(&refused.problem(), &call.request_id);
             handled.headers.push(("Allow".into(), allow));
             return handled;
         }
-        let done = self.with_turn(now, random, call, |turn| {
+        let done = self.with_turn(now, random, call, claimed, |turn| {
             if !turn.found.endpoint.mutates() {
                 turn.permitted()?;
                 return turn.execute();
@@ -150,6 +171,7 @@ impl<S: Sql> Shard<S> {
         now: Millis,
         random: Random<'_>,
         call: &ApiCall,
+        claimed: Option<&Claimed>,
         work: impl FnOnce(&mut Turn<'_, S>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let found = match route::find(&call.method, &call.path) {
@@ -168,22 +190,7 @@ impl<S: Sql> Shard<S> {
         {
             usage::touch(&self.sql, &caller.company, &key.id, now)?;
         }
-        let company = match &call.company {
-            _ if found.endpoint.names_company() => CompanyId::new(&found.argument).map_err(|_| Failure::not_found("company"))?,
-            Some(company) => company.clone(),
-            None => caller.company.clone(),
-        };
-        work(&mut Turn {
-            sql: &self.sql,
-            settings: &self.settings,
-            shard: self.name,
-            now,
-            call,
-            caller: &caller,
-            company,
-            found: &found,
-            random,
-        })
+        work(&mut self.turn(now, random, call, &caller, &found, claimed)?)
     }
 
     /// A change that was tried with a real key from a network where it may not be used is in the trail: the key is with
@@ -209,6 +216,24 @@ impl<S: Sql> Shard<S> {
         };
         self.sql.transaction(|| audit::append(&self.sql, now, &note))?;
         Ok(failure)
+    }
+
+    /// The call in progress, in the company that it acts in.
+    fn turn<'a>(
+        &'a self,
+        now: Millis,
+        random: Random<'a>,
+        call: &'a ApiCall,
+        caller: &'a Caller,
+        found: &'a Found,
+        claimed: Option<&'a Claimed>,
+    ) -> Result<Turn<'a, S>, Failure> {
+        let company = match &call.company {
+            _ if found.endpoint.names_company() => CompanyId::new(&found.argument).map_err(|_| Failure::not_found("company"))?,
+            Some(company) => company.clone(),
+            None => caller.company.clone(),
+        };
+        Ok(Turn { sql: &self.sql, settings: &self.settings, shard: self.name, now, call, caller, company, found, claimed, random })
     }
 
     /// Reads again how far the change has come that `handled` tells of, after the announcement.
@@ -258,7 +283,12 @@ impl<S: Sql> Shard<S> {
 
     /// The truth about one digest.
     pub fn resolve(&self, now: Millis, request: &ResolveRequest) -> Result<ResolveAnswer, Failure> {
-        self.sql.transaction(|| publish::resolve(&self.sql, &self.settings, self.name, now, request))
+        self.sql.transaction(|| publish::resolve(&self.sql, &self.settings, self.name, now, request, false))
+    }
+
+    /// The truth about the digest of an imported key.
+    pub fn resolve_imported(&self, now: Millis, request: &ResolveRequest) -> Result<ResolveAnswer, Failure> {
+        self.sql.transaction(|| publish::resolve(&self.sql, &self.settings, self.name, now, request, true))
     }
 
     /// Takes a report of use.

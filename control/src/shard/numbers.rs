@@ -4,6 +4,8 @@ use crate::sql::{Columns, Sql, SqlError};
 
 /// The shard's revision.
 pub(super) const REV: &str = "rev";
+/// The place of the key that was made last.
+pub(super) const PLACE: &str = "place";
 /// The highest stamp that the Feed object ever gave to this object.
 pub(super) const SEEN: &str = "seen";
 /// When rows were last read for an edge.

@@ -1,9 +1,10 @@
-//! What other objects must still be told: changes to the Feed, companies to the Registry, notes to another shard's
+//! What other objects must still be told: changes to the Feed, companies and claims to the Registry, notes to another shard's
 //! trail. Written in the turn of the change, delivered after it, and again by the alarm until it is taken.
 
 use core::fmt;
 
 use keyward_shared::{
+    digest::Digest,
     feed::{Change, Subject},
     ids::{CompanyId, KeyId, OwnerId},
     shard::Shard,
@@ -12,7 +13,7 @@ use keyward_shared::{
 
 use super::{background, failure::Failure, numbers, republish};
 use crate::{
-    call::{Announced, Announcement, AuditNote, CompanyNotice, PolicyRestored},
+    call::{Announced, Announcement, AuditNote, Claims, CompanyNotice, PolicyRestored},
     sql::{Columns, Row, Sql, SqlError, Value},
 };
 
@@ -45,6 +46,8 @@ pub enum Kind {
     Note,
     /// The Registry is told that its object was restored.
     Policy,
+    /// The Registry is told of the digests of imported keys; the body names them.
+    Claim,
 }
 
 impl fmt::Display for Kind {
@@ -58,6 +61,7 @@ impl fmt::Display for Kind {
             Self::Registration => "registration",
             Self::Note => "note",
             Self::Policy => "policy",
+            Self::Claim => "claim",
         })
     }
 }
@@ -73,6 +77,18 @@ pub enum Delivery {
     Note(u64, AuditNote),
     /// To the Registry object.
     RestorePolicy(u64, PolicyRestored),
+    /// To the Registry object. What another shard has meanwhile it keeps.
+    Claim(u64, Claims),
+}
+
+impl Delivery {
+    /// The entries that are done when it is taken.
+    pub fn ids(&self) -> Vec<u64> {
+        match self {
+            Self::Announce(ids, _) => ids.clone(),
+            Self::Register(id, _) | Self::Note(id, _) | Self::RestorePolicy(id, _) | Self::Claim(id, _) => vec![*id],
+        }
+    }
 }
 
 fn add(sql: &impl Sql, now: Millis, kind: Kind, company: &CompanyId, subject: &str, rev: u64, body: Option<String>) -> Result<(), Failure> {
@@ -108,6 +124,11 @@ pub fn add_policy_restored(sql: &impl Sql, now: Millis, company: &CompanyId, rev
     add(sql, now, Kind::Policy, company, "", rev, Some(serde_json::to_string(message)?))
 }
 
+/// The digests of imported keys of a company are claimed again.
+pub fn add_claims(sql: &impl Sql, now: Millis, company: &CompanyId, digests: &[Digest], rev: u64) -> Result<(), Failure> {
+    add(sql, now, Kind::Claim, company, "", rev, Some(serde_json::to_string(digests)?))
+}
+
 /// What is due at `now`: changes together, as many as one announcement takes, and at most a handful of the others.
 pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, Failure> {
     let statement = "SELECT id, kind, company, subject, rev, body FROM outbox WHERE due_at <= ?1 ORDER BY due_at, id LIMIT ?2";
@@ -129,6 +150,7 @@ pub fn due(sql: &impl Sql, now: Millis, shard: Shard) -> Result<Vec<Delivery>, F
             }
             "registration" => others.push(Delivery::Register(id, serde_json::from_str(&body)?)),
             "note" => others.push(Delivery::Note(id, serde_json::from_str(&body)?)),
+            "claim" => others.push(Delivery::Claim(id, Claims { shard, digests: serde_json::from_str(&body)? })),
             "policy" => others.push(Delivery::RestorePolicy(id, serde_json::from_str(&body)?)),
             kind => {
                 restored |= kind == "shard" && subject == AND_FEED;

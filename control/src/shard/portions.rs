@@ -30,7 +30,7 @@ impl<S: Sql> Shard<S> {
     /// Answers a part of a call whose answer comes in parts.
     pub fn portion(&self, now: Millis, random: Random<'_>, ask: &AskPortion) -> (Portion, Option<String>) {
         let after = ask.after.as_deref();
-        let part = self.with_turn(now, random, &ask.call, |turn| {
+        let part = self.with_turn(now, random, &ask.call, None, |turn| {
             turn.permitted()?;
             match turn.found.endpoint {
                 Endpoint::ExportAudit => turn.export_audit(after),

@@ -31,21 +31,24 @@ pub struct Publication {
     pub value: Option<String>,
     /// Whose record.
     pub digest: Digest,
+    /// Whether it is an imported key's, which has another name.
+    pub imported: bool,
     /// The mark's revision when it was read.
     pub rev: u64,
     /// Put for the first or for the second time.
     pub round: u64,
 }
 
-/// Marks a digest: its record changed with revision `rev`, and by itself, so it goes before those of a sweep.
-pub fn mark(sql: &impl Sql, digest: &Digest, rev: u64, now: Millis, timing: &Timing) -> Result<(), SqlError> {
+/// Marks a digest: its record changed with revision `rev`, and by itself, so it goes before those of a sweep. The mark says
+/// whether it is an imported key's, because what is to be removed has no row any more that could.
+pub fn mark(sql: &impl Sql, digest: &Digest, imported: bool, rev: u64, now: Millis, timing: &Timing) -> Result<(), SqlError> {
     let soon = now.plus(timing.put_interval);
     // What is dated later than that was written with a faster clock, before a restored backup.
     let due = put_at(sql, digest)?.filter(|last| *last <= soon).map_or(now, |last| now.max(last.min(now).plus(timing.put_interval)));
     sql.execute(
-        "INSERT INTO dirty (digest, rev, due_at, round, attempts) VALUES (?1, ?2, ?3, 1, 0) \
-         ON CONFLICT (digest) DO UPDATE SET rev = ?2, due_at = ?3, round = 1, attempts = 0, later = 0",
-        &[digest.into(), rev.into(), due.into()],
+        "INSERT INTO dirty (digest, rev, due_at, round, attempts, imported) VALUES (?1, ?2, ?3, 1, 0, ?4) \
+         ON CONFLICT (digest) DO UPDATE SET rev = ?2, due_at = ?3, round = 1, attempts = 0, later = 0, imported = ?4",
+        &[digest.into(), rev.into(), due.into(), imported.into()],
     )?;
     Ok(())
 }
@@ -64,15 +67,15 @@ pub fn sweep(sql: &impl Sql, company: &CompanyId, owner: &str, rev: u64) -> Resu
     Ok(())
 }
 
-/// Marks the digests that `keys` selects, as `digest`, with the parameters `chosen`: behind single changes, which are urgent where
-/// they are marked already.
+/// Marks the digests that `keys` selects, as `digest` and `imported`, with the parameters `chosen`: behind single changes, which are
+/// urgent where they are marked already.
 pub(super) fn mark_all(sql: &impl Sql, keys: &str, chosen: &[Value], rev: u64, now: Millis, timing: &Timing) -> Result<(), SqlError> {
     let (rev_at, now_at, soon_at, interval_at) = (chosen.len() + 1, chosen.len() + 2, chosen.len() + 3, chosen.len() + 4);
     let statement = format!(
-        "INSERT INTO dirty (digest, rev, due_at, round, attempts, later) \
-         SELECT k.digest, ?{rev_at}, IIF(p.put_at <= ?{soon_at}, MAX(?{now_at}, MIN(p.put_at, ?{now_at}) + ?{interval_at}), ?{now_at}), 1, 0, 1 \
+        "INSERT INTO dirty (digest, rev, due_at, round, attempts, later, imported) \
+         SELECT k.digest, ?{rev_at}, IIF(p.put_at <= ?{soon_at}, MAX(?{now_at}, MIN(p.put_at, ?{now_at}) + ?{interval_at}), ?{now_at}), 1, 0, 1, k.imported \
          FROM ({keys}) k LEFT JOIN puts p ON p.digest = k.digest WHERE TRUE \
-         ON CONFLICT (digest) DO UPDATE SET rev = excluded.rev, due_at = excluded.due_at, round = 1, attempts = 0"
+         ON CONFLICT (digest) DO UPDATE SET rev = excluded.rev, due_at = excluded.due_at, round = 1, attempts = 0, imported = excluded.imported"
     );
     let mut parameters = chosen.to_vec();
     parameters.extend([rev.into(), now.into(), now.plus(timing.put_interval).into(), timing.put_interval.into()]);
@@ -92,7 +95,7 @@ pub(super) fn note_reading(sql: &impl Sql, now: Millis) -> Result<(), SqlError> 
 /// is left of the batch, and of one place in it, sweeps and second puts make use.
 pub fn due(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
     let marked = |later: u64| {
-        let statement = "SELECT digest, rev, round FROM dirty WHERE later = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
+        let statement = "SELECT digest, rev, round, imported FROM dirty WHERE later = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
         sql.execute(statement, &[later.into(), now.into(), limit.into()])
     };
     let (mut marks, later) = (marked(0)?, marked(1)?);
@@ -106,19 +109,29 @@ pub fn due(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis
     let mut publications = Vec::new();
     for row in marks {
         let mut c = Columns::of(row);
-        let (digest, rev, round) = (c.parsed()?, c.number()?, c.number()?);
-        let value = sealed(sql, settings, shard, now, &digest)?;
-        publications.push(Publication { name: record::name(shard, &digest), value, digest, rev, round });
+        let (digest, rev, round, imported) = (c.parsed()?, c.number()?, c.number()?, c.truth()?);
+        let value = sealed(sql, settings, shard, now, &digest, imported)?;
+        let name = if imported { record::imported_name(&digest) } else { record::name(shard, &digest) };
+        publications.push(Publication { name, value, digest, imported, rev, round });
     }
     Ok(publications)
 }
 
-/// The record of `digest` as of now, sealed; `None` where there is no such key.
-fn sealed(sql: &impl Sql, settings: &ControlSettings, shard: Shard, now: Millis, digest: &Digest) -> Result<Option<String>, Failure> {
-    let Some(key) = rows::key_by_digest(sql, digest)? else { return Ok(None) };
+/// The record of `digest` as of now, sealed; `None` where there is no such key. An imported key and one that was made here
+/// are not each other's, even with the same digest.
+fn sealed(
+    sql: &impl Sql,
+    settings: &ControlSettings,
+    shard: Shard,
+    now: Millis,
+    digest: &Digest,
+    imported: bool,
+) -> Result<Option<String>, Failure> {
+    let Some(key) = rows::key_by_digest(sql, digest)?.filter(|key| key.imported == imported) else { return Ok(None) };
     let as_of = now.minus(settings.common.timing.as_of_margin);
     let record = key.record(settings, shard, current_rev(sql)?, as_of);
-    Ok(Some(record.seal(&settings.common.record_secrets, digest)?))
+    let secrets = &settings.common.record_secrets;
+    Ok(Some(if imported { record.seal_imported(secrets, digest)? } else { record.seal(secrets, digest)? }))
 }
 
 /// A publication went out, or failed.
@@ -155,7 +168,7 @@ pub fn published(sql: &impl Sql, timing: &Timing, now: Millis, publication: &Pub
     Ok(())
 }
 
-/// The truth about one digest, now. An edge asks because the store could not answer: so the record is put again, unless
+/// The truth about one digest, now: of an imported key, or of one that was made here. An edge asks because the store could not answer: so the record is put again, unless
 /// it was lately or is about to be. One turn.
 ///
 /// Where an edge holds a record and there is no such key, the store may hold it too: by a put that arrived late, or from
@@ -166,29 +179,30 @@ pub fn resolve(
     shard: Shard,
     now: Millis,
     request: &ResolveRequest,
+    imported: bool,
 ) -> Result<ResolveAnswer, Failure> {
     let (timing, digest) = (&settings.common.timing, &request.digest);
     note_reading(sql, now)?;
-    let Some(record) = sealed(sql, settings, shard, now, digest)? else {
+    let Some(record) = sealed(sql, settings, shard, now, digest, imported)? else {
         if request.stored {
             // Twice, as everything; where it is already to be removed that is enough, however many edges ask meanwhile.
-            mark_once(sql, digest, now, 1)?;
+            mark_once(sql, digest, imported, now, 1)?;
         }
         return Ok(ResolveAnswer::Absent);
     };
     let stale = put_at(sql, digest)?.is_none_or(|last| last > now || last.plus(timing.put_again) <= now);
     if stale {
         // Not a change: one put is enough.
-        mark_once(sql, digest, now, 2)?;
+        mark_once(sql, digest, imported, now, 2)?;
     }
     Ok(ResolveAnswer::Record(record))
 }
 
 /// Marks a digest, unless it is marked already: that mark has its own time.
-fn mark_once(sql: &impl Sql, digest: &Digest, now: Millis, round: u64) -> Result<(), SqlError> {
+fn mark_once(sql: &impl Sql, digest: &Digest, imported: bool, now: Millis, round: u64) -> Result<(), SqlError> {
     sql.execute(
-        "INSERT INTO dirty (digest, rev, due_at, round, attempts) VALUES (?1, ?2, ?3, ?4, 0) ON CONFLICT (digest) DO NOTHING",
-        &[digest.into(), current_rev(sql)?.into(), now.into(), round.into()],
+        "INSERT INTO dirty (digest, rev, due_at, round, attempts, imported) VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT (digest) DO NOTHING",
+        &[digest.into(), current_rev(sql)?.into(), now.into(), round.into(), imported.into()],
     )?;
     Ok(())
 }

@@ -154,6 +154,8 @@ pub struct KeyRow {
     pub metadata: Map<String, Value>,
     pub manages_keys: bool,
     pub bootstrap: bool,
+    /// Another system's key, known by the SHA-256 of its text.
+    pub imported: bool,
     pub revoked_at: Option<Millis>,
     pub revoked_by: Option<String>,
     pub revoke_reason: Option<String>,
@@ -173,16 +175,17 @@ pub struct KeyRow {
 pub const NEVER: u64 = 0;
 /// The columns that [`read_key`] reads, for a `keys k` joined by [`KEY_JOINS`].
 pub const KEY_COLUMNS: &str = "k.company, k.key_id, k.digest, k.owner, k.name, k.hint, k.place, k.created_at, k.created_by, k.parent, k.expires_at, \
-     k.permissions, k.networks, k.rate_limit, k.metadata, k.manages_keys, k.bootstrap, COALESCE(k.revoked_at, d.at), COALESCE(k.revoked_by, d.actor), \
-     IIF(d.rev IS NULL, k.revoke_reason, 'the owner was deleted'), k.supersedes, k.superseded_by, k.superseded_at, COALESCE(d.rev, k.rev), \
-     COALESCE(d.at, k.changed_at), IIF(d.rev IS NULL, k.announced_at, d.announced_at), NULLIF(u.last_used_at, 0), c.active, c.rev, c.changed_at, c.announced_at, \
+     k.permissions, k.networks, k.rate_limit, k.metadata, k.manages_keys, k.bootstrap, k.imported, COALESCE(k.revoked_at, d.at), \
+     COALESCE(k.revoked_by, d.actor), IIF(d.rev IS NULL, k.revoke_reason, 'the owner was deleted'), k.supersedes, k.superseded_by, k.superseded_at, \
+     COALESCE(d.rev, k.rev), COALESCE(d.at, k.changed_at), IIF(d.rev IS NULL, k.announced_at, d.announced_at), NULLIF(u.last_used_at, 0), c.active, c.rev, \
+     c.changed_at, c.announced_at, \
      o.name, o.permissions, o.active, o.rev, o.changed_at, o.announced_at";
 /// What a key is joined with, each by its primary key: its use, its company, its owner, and, where it is not yet written that it
 /// was revoked with its owner, the owner's departure: the first after the key was made.
 pub const KEY_JOINS: &str = "LEFT JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id JOIN companies c ON c.company = k.company \
      LEFT JOIN owners o ON o.company = k.company AND o.owner = k.owner \
      LEFT JOIN departures d ON k.revoked_at IS NULL AND d.company = k.company AND d.owner = k.owner \
-     AND d.rev = (SELECT e.rev FROM departures e WHERE e.company = k.company AND e.owner = k.owner AND e.rev >= k.place ORDER BY e.rev LIMIT 1)";
+     AND d.rev = (SELECT e.rev FROM departures e WHERE e.company = k.company AND e.owner = k.owner AND e.last_place >= k.place ORDER BY e.rev LIMIT 1)";
 /// When a key of [`KEY_JOINS`] was revoked.
 pub const REVOKED_AT: &str = "COALESCE(k.revoked_at, d.at)";
 
@@ -196,7 +199,7 @@ pub fn read_key(row: Row) -> Result<KeyRow, SqlError> {
     let networks = c.optional_json()?.unwrap_or_default();
     let rate_limit = c.optional_text()?;
     let metadata = c.optional_json()?.unwrap_or_default();
-    let (manages_keys, bootstrap) = (c.truth()?, c.truth()?);
+    let (manages_keys, bootstrap, imported) = (c.truth()?, c.truth()?, c.truth()?);
     let (revoked_at, revoked_by, revoke_reason) = (c.optional_time()?, c.optional_text()?, c.optional_text()?);
     let (supersedes, superseded_by, superseded_at) = (c.optional_text()?, c.optional_text()?, c.optional_time()?);
     let changed = Changed::read(&mut c)?;
@@ -224,6 +227,7 @@ pub fn read_key(row: Row) -> Result<KeyRow, SqlError> {
         metadata,
         manages_keys,
         bootstrap,
+        imported,
         revoked_at,
         revoked_by,
         revoke_reason,

@@ -102,9 +102,10 @@ const VERSION_2: Migration = &[
     "ALTER TABLE dirty ADD COLUMN later INTEGER NOT NULL DEFAULT 0",
     "CREATE INDEX dirty_by_rank ON dirty (later, due_at)",
     "DROP INDEX dirty_by_due",
-    // Deleted owners whose keys read as revoked and are not yet written so; `rev` is the deletion's.
+    // Deleted owners whose keys read as revoked and are not yet written so; `rev` is the deletion's, `last_place` that of the
+    // last key that was made before it.
     "CREATE TABLE departures (
-        company TEXT NOT NULL, owner TEXT NOT NULL, rev INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, announced_at INTEGER,
+        company TEXT NOT NULL, owner TEXT NOT NULL, rev INTEGER NOT NULL, last_place INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, announced_at INTEGER,
         place INTEGER NOT NULL, PRIMARY KEY (company, owner, rev)
     ) WITHOUT ROWID",
     "CREATE INDEX departures_announced ON departures (company, owner, rev) WHERE announced_at IS NOT NULL",
@@ -117,6 +118,9 @@ const VERSION_2: Migration = &[
     "CREATE TABLE sign_ins (
         company TEXT NOT NULL, owner TEXT NOT NULL, issued_at INTEGER NOT NULL, rev INTEGER NOT NULL, PRIMARY KEY (company, owner)
     ) WITHOUT ROWID",
+    // Imported keys, whose records have another name: a mark remembers which, because the key may be gone.
+    "ALTER TABLE keys ADD COLUMN imported INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE dirty ADD COLUMN imported INTEGER NOT NULL DEFAULT 0",
 ];
 
 /// Creates the tables or brings them up to date; does nothing where they are.

@@ -18,7 +18,7 @@ use super::{
     rows::{self, KeyRow},
 };
 use crate::{
-    call::{ApiCall, AuditNote, Caller},
+    call::{ApiCall, AuditNote, Caller, Claimed},
     route::{Endpoint, Found},
     settings::ControlSettings,
     sql::{Sql, SqlError},
@@ -38,6 +38,8 @@ pub(super) struct Turn<'a, S> {
     /// Where it acts.
     pub(super) company: CompanyId,
     pub(super) found: &'a Found,
+    /// What the Registry said of the digests that the call wants to import; `None`: it was not asked, or did not answer.
+    pub(super) claimed: Option<&'a Claimed>,
     pub(super) random: Random<'a>,
 }
 
@@ -93,7 +95,7 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::RevokeKeys => self.revoke_keys(),
             Endpoint::ReadKeyUsage => self.read_key_usage(),
             Endpoint::ExplainKey => self.explain_key(),
-            Endpoint::ImportKeys => Err(Failure::not_found("path")),
+            Endpoint::ImportKeys => self.import_keys(),
             // Answered in portions.
             Endpoint::ExportAudit => Err(Failure::not_found("path")),
             Endpoint::ExportCompany | Endpoint::ImportCompany => Err(Failure::not_found("path")),
@@ -177,7 +179,7 @@ impl<S: Sql> Turn<'_, S> {
 
     /// Marks one key's record for publishing and announces its change.
     pub(super) fn key_changed(&self, key: &KeyRow, rev: u64) -> Result<(), Failure> {
-        publish::mark(self.sql, &key.digest, rev, self.now, &self.settings.common.timing)?;
+        publish::mark(self.sql, &key.digest, key.imported, rev, self.now, &self.settings.common.timing)?;
         outbox::add_change(self.sql, self.now, outbox::Kind::Key, &self.company, key.id.as_str(), rev)
     }
 

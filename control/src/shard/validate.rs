@@ -10,8 +10,8 @@ use keyward_shared::{
 };
 use serde_json::{Map, Value};
 
-use super::json;
 pub use super::json::MAX_WHOLE;
+use super::{json, sha256};
 use crate::{
     call::Refused,
     time::{self, END},
@@ -86,6 +86,18 @@ impl Fields {
     /// Remembers that `field` is wrong.
     pub fn wrong(&mut self, field: impl Into<String>, detail: impl Into<String>) {
         self.errors.push(FieldError { field: format!("{}{}", self.place, field.into()), detail: detail.into() });
+    }
+
+    /// Whether nothing was wrong so far.
+    pub fn is_right(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Notes that `field` is missing, where it is.
+    pub fn require(&mut self, field: &str) {
+        if !self.given(field) {
+            self.wrong(field, "is required");
+        }
     }
 
     /// 422 with everything that was wrong.
@@ -268,6 +280,16 @@ impl Fields {
     pub fn digest(&mut self, field: &str) -> Option<Digest> {
         let text = self.text(field)?;
         text.parse::<Digest>().map_err(|error| self.wrong(field, error.to_string())).ok()
+    }
+
+    /// A SHA-256 as other systems write it: hex, base64 or base64url.
+    pub fn sha256(&mut self, field: &str) -> Option<Digest> {
+        let text = self.text(field)?;
+        let digest = sha256::read(&text);
+        if digest.is_none() {
+            self.wrong(field, "must be a SHA-256 in hex, base64 or base64url");
+        }
+        digest
     }
 
     /// The id of an owner.

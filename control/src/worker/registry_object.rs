@@ -2,7 +2,7 @@
 //! the policy leaves to do, and wakes itself up.
 
 use keyward_shared::{ids::CompanyId, messages, policy, problem::Code, shard::Shard};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use worker::{DurableObject, Env, Error, Method, Request, Response, Result, State, console_error, durable_object};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     sql::ObjectSql,
 };
 use crate::{
-    call::{ANNOUNCE, API, AUDIT, Announced, ApiCall, COMPANY, CompanyNotice, POLICY_RESTORED, PolicyRestored, READ_POLICY},
+    call::{ANNOUNCE, API, AUDIT, Announced, ApiCall, CLAIM, COMPANY, CompanyNotice, POLICY_RESTORED, PolicyRestored, READ_POLICY},
     registry::{Registry as Directory, Work},
     settings::ControlSettings,
     sql::SqlError,
@@ -73,6 +73,8 @@ impl Registry {
                 Ok(Response::ok(directory.current(now()).map_err(failed)?.seal(&settings.common.record_secrets)?)?)
             }
             READ_POLICY if is_post => Response::from_json(&directory.current(now()).map_err(failed)?),
+            CLAIM if is_post => asked(&body, |claims| directory.claim(&claims)),
+            messages::IMPORTED if is_post => asked(&body, |request| directory.imported(now(), &request)),
             API if is_post => self.api(&directory, &body).await,
             COMPANY if is_post => noted(&body, |notice: CompanyNotice| directory.notice(now(), &notice)),
             POLICY_RESTORED if is_post => noted(&body, |restored: PolicyRestored| directory.republish(now(), &restored.by).map(|_| ())),
@@ -147,6 +149,17 @@ impl Registry {
         let sql = ObjectSql::new(&self.state).map_err(failed)?;
         let common = &settings.common;
         Directory::open(sql, common.timing, common.operator_company.clone(), settings.session_secrets.clone()).map_err(failed)
+    }
+}
+
+/// Answers a question, or 400 where it is not readable.
+fn asked<'b, Q: Deserialize<'b>, A: Serialize>(
+    body: &'b str,
+    answer: impl FnOnce(Q) -> core::result::Result<A, SqlError>,
+) -> Result<Response> {
+    match serde_json::from_str(body) {
+        Ok(question) => Response::from_json(&answer(question).map_err(failed)?),
+        Err(_) => object::refused(Code::InvalidRequest, "the body is not such a question"),
     }
 }
 

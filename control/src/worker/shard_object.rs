@@ -6,7 +6,7 @@ use std::{cell::OnceCell, rc::Rc};
 
 use js_sys::Reflect;
 use keyward_shared::{
-    messages::{REGISTRY_NAME, RESOLVE, ResolveRequest, USAGE, UsageReport},
+    messages::{REGISTRY_NAME, RESOLVE, RESOLVE_IMPORTED, ResolveRequest, USAGE, UsageReport},
     mint,
     problem::{self, Code},
     shard::Shard as ShardName,
@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     call::{
-        ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, COMPANY, LEAKED, LeakReport, POLICY_RESTORED, PORTION, REDEEM, SIGN_OUT,
+        ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, CLAIM, COMPANY, Claimed, Claims, LEAKED, LeakReport, POLICY_RESTORED,
+        PORTION, REDEEM, SIGN_OUT,
     },
     settings::ControlSettings,
     shard::{Shard as Core, failure::Failure, outbox::Delivery, publish::Publication},
@@ -100,6 +101,10 @@ impl Shard {
                 let request: ResolveRequest = read(&body)?;
                 core.resolve(now(), &request).map_err(failed).and_then(|answer| Response::from_json(&answer))
             }
+            RESOLVE_IMPORTED => {
+                let request: ResolveRequest = read(&body)?;
+                core.resolve_imported(now(), &request).map_err(failed).and_then(|answer| Response::from_json(&answer))
+            }
             USAGE => {
                 let report: UsageReport = read(&body)?;
                 core.usage(now(), &report).map_err(failed).and_then(|()| nothing())
@@ -116,7 +121,18 @@ impl Shard {
     /// A change is announced before it is answered; where that fails the answer says so, and the alarm tries again.
     async fn api(&self, core: &Core<ObjectSql>, body: &str) -> Result<Response> {
         let call: ApiCall = read(body)?;
-        let mut handled = core.handle(now(), &mut random, &call);
+        // What is claimed and then not imported stays the shard's, and is claimed again by the next try.
+        let claimed = match core.claims(now(), &call) {
+            None => None,
+            Some(claims) => match self.claim(&claims).await {
+                Ok(claimed) => Some(claimed),
+                Err(error) => {
+                    console_error!("shard {}: cannot claim: {error}", core.name());
+                    None
+                }
+            },
+        };
+        let mut handled = core.handle_claimed(now(), &mut random, &call, claimed.as_ref());
         if let Some(failure) = &handled.log {
             console_error!("shard {}: request {}: {failure}", core.name(), call.request_id);
         }
@@ -148,6 +164,10 @@ impl Shard {
             console_error!("shard: cannot set the alarm: {error}");
         }
         self.deliver_all(core).await
+    }
+
+    async fn claim(&self, claims: &Claims) -> Result<Claimed> {
+        object::post(&self.env, "REGISTRY", REGISTRY_NAME, CLAIM, object::to_json(claims)?).await?.json().await
     }
 
     async fn wake(&self) -> Result<()> {
@@ -188,10 +208,7 @@ impl Shard {
     /// Delivers what is due. Nothing waits for one receiver longer than once.
     async fn deliver_all(&self, core: &Core<ObjectSql>) -> Result<()> {
         for delivery in core.deliveries(now()).map_err(failed)? {
-            let ids = match &delivery {
-                Delivery::Announce(ids, _) => ids.clone(),
-                Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) => vec![*id],
-            };
+            let ids = delivery.ids();
             let announces = matches!(delivery, Delivery::Announce(..));
             if let Err(error) = self.deliver(core, delivery).await {
                 console_error!("shard {}: will try again: {error}", core.name());
@@ -219,6 +236,13 @@ impl Shard {
             }
             Delivery::RestorePolicy(id, message) => {
                 object::post(&self.env, "REGISTRY", REGISTRY_NAME, POLICY_RESTORED, object::to_json(&message)?).await?;
+                core.delivered(id).map_err(sql_failed)
+            }
+            Delivery::Claim(id, claims) => {
+                let Claimed { taken } = self.claim(&claims).await?;
+                if !taken.is_empty() {
+                    console_error!("shard {}: {} imported digests are another shard's by now", core.name(), taken.len());
+                }
                 core.delivered(id).map_err(sql_failed)
             }
             Delivery::Note(id, note) => {

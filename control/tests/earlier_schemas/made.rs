@@ -234,6 +234,7 @@ pub fn deliveries(world: &World) -> Vec<String> {
         Delivery::Register(id, notice) => format!("register {id} {}", notice.company),
         Delivery::Note(id, note) => format!("note {id} {} {}", note.company, note.action),
         Delivery::RestorePolicy(id, _) => format!("restore {id}"),
+        Delivery::Claim(id, claims) => format!("claim {id} {}", claims.digests.len()),
     };
     world.shard.deliveries(world.at()).unwrap().into_iter().map(kind).collect()
 }

@@ -242,7 +242,9 @@ impl World {
                 Delivery::Announce(ids, _) => {
                     self.shard.announced(&ids, Announced { announced_at: self.at(), stamp: self.at() }).unwrap();
                 }
-                Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) => self.shard.delivered(id).unwrap(),
+                Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) | Delivery::Claim(id, _) => {
+                    self.shard.delivered(id).unwrap();
+                }
             }
         }
     }

@@ -50,7 +50,7 @@ fn one(world: &World, now: Millis, who: &str, call: &ApiCall, before: &Rows) -> 
     let question = Authenticate { credential: call.credential.clone(), address: call.address, request_id: "r1".into() };
     let known = world.shard.authenticate(now, &question).is_ok();
 
-    let handled = world.shard.handle(now, &mut world.random(), call);
+    let handled = world.handle(now, call);
     assert_eq!(handled.log, None, "a failure");
     let answer = handled.finish();
     let said = right_answer(&answer);
@@ -94,10 +94,17 @@ fn rows_of<'r>(rows: &'r Rows, company: &str) -> Vec<&'r Row> {
 fn afterwards(world: &World, now: Millis) {
     let (shard, settings) = (&world.shard, world.shard.settings());
     for publication in shard.due(now, 100).unwrap() {
-        assert_eq!(publication.name, record::name(shard.name(), &publication.digest));
+        let (digest, secrets) = (&publication.digest, &settings.common.record_secrets);
+        let name = if publication.imported { record::imported_name(digest) } else { record::name(shard.name(), digest) };
+        assert_eq!(publication.name, name);
         let Some(value) = publication.value else { continue };
-        let record =
-            Record::open(&settings.common.record_secrets, shard.name(), &publication.digest, &value).expect("the edge cannot read");
+        let read = if publication.imported {
+            Record::open_imported(secrets, digest, &value)
+        } else {
+            Record::open(secrets, shard.name(), digest, &value)
+        };
+        let record = read.expect("the edge cannot read");
+        assert_eq!(record.shard, shard.name());
         let owner = rows::owner(shard.sql(), &record.company, &record.owner).unwrap();
         match owner {
             Some(owner) => assert!(owner.permissions.covers(&record.permissions), "a key with more than its owner has"),
@@ -106,6 +113,7 @@ fn afterwards(world: &World, now: Millis) {
         assert!(record.company == company(OPERATOR) || !record.permissions.allows_str("keyward.operator"));
         let credential = Credential::Key(publication.digest);
         if let Ok(caller) = shard.authenticate(now, &Authenticate { credential, address: None, request_id: "r1".into() }) {
+            assert!(!publication.imported, "an imported key is a credential here");
             assert_eq!((caller.company, caller.permissions), (record.company, record.permissions), "the edge reads another caller");
         }
     }
@@ -114,6 +122,7 @@ fn afterwards(world: &World, now: Millis) {
             Delivery::Announce(ids, announcement) => assert_eq!(ids.is_empty(), announcement.changes.is_empty()),
             Delivery::Register(_, notice) => assert!(notice.rev > 0 && notice.shard == shard.name()),
             Delivery::Note(_, note) => assert!(!note.id.is_empty()),
+            Delivery::Claim(_, claims) => assert!(!claims.digests.is_empty() && claims.shard == shard.name()),
             Delivery::RestorePolicy(..) => {}
         }
     }

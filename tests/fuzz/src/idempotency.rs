@@ -60,7 +60,7 @@ fn twice(world: &World, key: &str, call: &ApiCall, other: &str) {
 }
 
 fn answered(world: &World, now: Millis, call: &ApiCall) -> (u16, Value) {
-    let answer = world.shard.handle(now, &mut world.random(), call).finish();
+    let answer = world.handle(now, call).finish();
     (answer.status, right_answer(&answer))
 }
 

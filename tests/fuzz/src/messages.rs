@@ -3,11 +3,11 @@
 use core::fmt::Debug;
 
 use keyward_control::call::{
-    Announced, Announcement, ApiAnswer, ApiCall, AuditNote, Authenticate, Caller, CompanyNotice, Redeem, Redeemed, SignOut,
+    Announced, Announcement, ApiAnswer, ApiCall, AuditNote, Authenticate, Caller, Claimed, Claims, CompanyNotice, Redeem, Redeemed, SignOut,
 };
 use keyward_shared::{
     json,
-    messages::{ResolveAnswer, ResolveRequest, UsageReport},
+    messages::{ImportedAnswer, ImportedRequest, ResolveAnswer, ResolveRequest, UsageReport},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -24,6 +24,10 @@ pub fn messages(data: &[u8]) {
         assert_eq!(report.to_json(), serde_json::to_string(&report).unwrap());
     }
     by_both::<ResolveAnswer>(text);
+    if let Some(request) = by_both::<ImportedRequest>(text) {
+        assert_eq!(request.to_json(), serde_json::to_string(&request).unwrap());
+    }
+    by_both::<ImportedAnswer>(text);
 
     returns::<ApiCall>(text);
     returns::<ApiAnswer>(text);
@@ -34,6 +38,8 @@ pub fn messages(data: &[u8]) {
     returns::<SignOut>(text);
     returns::<AuditNote>(text);
     returns::<CompanyNotice>(text);
+    returns::<Claims>(text);
+    returns::<Claimed>(text);
     returns::<Announcement>(text);
     returns::<Announced>(text);
 }

@@ -4,11 +4,11 @@
 use std::{cell::Cell, collections::BTreeMap};
 
 use keyward_control::{
-    call::{Announced, ApiAnswer, ApiCall, Caller, Credential, Redeem},
+    call::{Announced, ApiAnswer, ApiCall, Caller, Claimed, Credential, Redeem},
     registry::Registry,
     route, session,
     settings::ControlSettings,
-    shard::{Shard, audit, outbox::Delivery},
+    shard::{Shard, answer::Handled, audit, outbox::Delivery},
     sql::{Row, Sql, SqlError, Value as SqlValue, native::NativeSql},
 };
 use keyward_shared::{
@@ -218,6 +218,12 @@ impl World {
         })
     }
 
+    /// Answers a call, with a registry that has every digest that is free here.
+    pub(crate) fn handle(&self, now: Millis, call: &ApiCall) -> Handled {
+        let claimed = self.shard.claims(now, call).map(|_| Claimed::default());
+        self.shard.handle_claimed(now, &mut self.random(), call, claimed.as_ref())
+    }
+
     /// Publishes and delivers what is due, so that only what inputs change is left to do.
     fn settle(&self) {
         for publication in self.shard.due(START, 100).unwrap() {
@@ -226,7 +232,9 @@ impl World {
         for delivery in self.shard.deliveries(START).unwrap() {
             match delivery {
                 Delivery::Announce(ids, _) => self.shard.announced(&ids, Announced { announced_at: START, stamp: START }).unwrap(),
-                Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) => self.shard.delivered(id).unwrap(),
+                Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) | Delivery::Claim(id, _) => {
+                    self.shard.delivered(id).unwrap();
+                }
             }
         }
         assert!(self.shard.due(START, 100).unwrap().is_empty() && self.shard.deliveries(START).unwrap().is_empty());

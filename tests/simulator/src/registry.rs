@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use keyward_control::{
-    call::{ApiCall, AuditNote, CompanyNotice, PolicyRestored},
+    call::{ApiCall, AuditNote, Claimed, Claims, CompanyNotice, PolicyRestored},
     registry::Work,
 };
 use keyward_shared::{policy, shard::Shard as ShardName, time::Millis};
@@ -42,6 +42,13 @@ pub async fn api(world: &Rc<World>, call: ApiCall, committed: impl FnOnce(&World
 pub fn notice(world: &Rc<World>, notice: &CompanyNotice) -> Option<()> {
     world.registry_turn(|core, now| core.notice(now, notice).map_err(text)).ok()?;
     rearm(world)
+}
+
+/// Claims digests for a shard.
+pub fn claim(world: &Rc<World>, claims: &Claims) -> Option<Claimed> {
+    let claimed = world.registry_turn(|core, _| core.claim(claims).map_err(text)).ok()?;
+    rearm(world)?;
+    Some(claimed)
 }
 
 /// The operator says that the registry was restored.

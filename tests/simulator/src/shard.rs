@@ -36,7 +36,12 @@ fn text(error: impl core::fmt::Display) -> String {
 /// Answers a call of the API. `committed` hears what the turn made of it before anything else happens; what it changed
 /// is then known to have been committed.
 pub async fn api(world: &Rc<World>, index: usize, call: ApiCall, committed: impl FnOnce(&World, &Handled)) -> Option<Handled> {
-    let handled = world.shard_turn(index, |core, now| Ok(core.handle(now, &mut |buffer| world.random(buffer), &call)));
+    let claimed = match world.shard_turn(index, |core, now| Ok(core.claims(now, &call))).ok()? {
+        None => None,
+        Some(claims) => send(world, true, ANSWER_LIMIT, move |world| registry::claim(world, &claims)).await,
+    };
+    let handled =
+        world.shard_turn(index, |core, now| Ok(core.handle_claimed(now, &mut |buffer| world.random(buffer), &call, claimed.as_ref())));
     let mut handled = handled.ok()?;
     committed(world, &handled);
     if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
@@ -135,10 +140,7 @@ pub async fn publish(world: &Rc<World>, publication: &Publication) -> bool {
 
 async fn deliver_all(world: &Rc<World>, index: usize) -> Result<(), Gone> {
     for delivery in world.shard_turn(index, |core, now| core.deliveries(now).map_err(text))? {
-        let ids = match &delivery {
-            Delivery::Announce(ids, _) => ids.clone(),
-            Delivery::Register(id, _) | Delivery::Note(id, _) | Delivery::RestorePolicy(id, _) => vec![*id],
-        };
+        let ids = delivery.ids();
         let announces = matches!(delivery, Delivery::Announce(..));
         if !deliver(world, index, delivery).await? {
             world.shard_turn(index, |core, now| core.undelivered(&ids, now).map_err(text))?;
@@ -170,6 +172,14 @@ async fn deliver(world: &Rc<World>, index: usize, delivery: Delivery) -> Result<
         }
         Delivery::RestorePolicy(id, message) => {
             let taken = send(world, true, ANSWER_LIMIT, move |world| registry::restored(world, &message)).await;
+            if taken.is_none() {
+                return Ok(false);
+            }
+            world.shard_turn(index, |core, _| core.delivered(id).map_err(text))?;
+            Ok(true)
+        }
+        Delivery::Claim(id, claims) => {
+            let taken = send(world, true, ANSWER_LIMIT, move |world| registry::claim(world, &claims)).await;
             if taken.is_none() {
                 return Ok(false);
             }
