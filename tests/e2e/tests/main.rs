@@ -5,7 +5,9 @@
 mod asking;
 mod control;
 mod endurance;
+mod import;
 mod inputs;
+mod keys;
 mod leaks;
 mod life;
 mod oidc;
