@@ -115,8 +115,9 @@ fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> Re
     let (company, owner, rev, place): (CompanyId, String, u64, u64) = (c.parsed()?, c.text()?, c.number()?, c.number()?);
     let handful = Handful::of(sql, &company, &owner, place, u64::MAX, limit)?;
     publish::mark_all(sql, handful.keys, &handful.parameters, rev, now, timing)?;
-    // After a restoration the digests of imported ones are claimed again: the Registry may have been restored as well.
-    if numbers::get(sql, numbers::REPUBLISHED_REV)? == Some(rev) {
+    // Where it is a company's, as after a restoration, the digests of imported ones are claimed again too: the Registry may have
+    // been restored as well.
+    if owner.is_empty() {
         let imported = handful.imported(sql)?;
         if !imported.is_empty() {
             outbox::add_claims(sql, now, &company, &imported, rev)?;

@@ -168,8 +168,8 @@ pub fn published(sql: &impl Sql, timing: &Timing, now: Millis, publication: &Pub
     Ok(())
 }
 
-/// The truth about one digest, now: of an imported key, or of one that was made here. An edge asks because the store could not answer: so the record is put again, unless
-/// it was lately or is about to be. One turn.
+/// The truth about one digest, now: of an imported key, or of one that was made here. An edge asks because the store could
+/// not answer: so the record is put again, unless it was lately or is about to be. One turn.
 ///
 /// Where an edge holds a record and there is no such key, the store may hold it too: by a put that arrived late, or from
 /// a time that a restored backup undid. So it is removed there.

@@ -1,6 +1,6 @@
 //! Taking over the keys of other systems, from the hashes that their own code makes.
 
-use std::process::Command;
+use std::{process::Command, time::Instant};
 
 use keyward_e2e::{Answer, World, build, eventually, http, world::BOUND};
 use keyward_shared::{
@@ -104,5 +104,28 @@ async fn keys_of_other_systems_are_taken_over_by_the_hashes_that_those_systems_s
     .await;
     // Nothing of the keys themselves was ever there.
     assert_eq!(world.files_with(&BETTER_AUTH), Vec::<std::path::PathBuf>::new());
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_keys_are_imported_in_one_call_and_revoked_in_another() {
+    let world = World::start().await;
+    world.company("acme").await;
+    world.owner("acme", "jane", &["orders.*"], true).await;
+    let texts: Vec<String> = (0..1_000).map(|n| format!("key number {n}")).collect();
+    let keys: Vec<_> =
+        texts.iter().map(|text| json!({"sha256": Digest::of(text.as_bytes()).to_hex(), "name": text, "owner": "jane"})).collect();
+    let begun = Instant::now();
+    let made = world.operator("POST", "/v1/keys/import?company=acme", json!({"keys": keys})).await.expect(201).json();
+    let imported = begun.elapsed();
+    assert_eq!(made["keys"].as_array().unwrap().len(), 1_000);
+    let begun = Instant::now();
+    let revoked = world.operator("POST", "/v1/keys/revoke?company=acme", json!({"owner": "jane", "reason": "test"})).await.json();
+    println!("imported in {imported:?}, revoked in {:?}", begun.elapsed());
+    assert_eq!((&revoked["revoked"], &revoked["more"]), (&json!(1_000), &json!(false)));
+    // One announcement told of all before the answer.
+    let last = format!("/v1/keys/{}?company=acme", made["keys"][999]["id"].as_str().unwrap());
+    let object = world.operator("GET", &last, Value::Null).await.json();
+    assert!(object["status"] == "revoked" && object["propagation"]["announced_at"].is_string(), "{object}");
     world.system.stop().await;
 }
