@@ -423,31 +423,34 @@ fn an_erased_company_leaves_tombstones_and_claims_and_no_record() {
 }
 
 #[test]
-fn after_a_restoration_the_digests_are_claimed_again() {
+fn after_a_restoration_the_digests_are_claimed_again_also_those_of_deleted_keys() {
     let mut both = both();
-    both.import(json!([one("a", "ann"), one("b", "ann")])).expect(201);
+    let many: Value = (0..600).map(|n| one(&format!("k{n}"), "ann")).collect();
+    both.import(many).expect(201);
+    let made = both.import(json!([one("a", "ann"), one("b", "ann")])).expect(201);
+    both.world.operator("DELETE", &format!("{}?company={ACME}", path_of(&made["keys"][1])), Value::Null).expect(204);
     settle(&both.world);
-    // An owner's change claims nothing.
-    both.world.put_owner(ACME, "ann", &["orders.read"]).expect(200);
-    publish(&both.world);
-    assert!(both.world.shard.deliveries(both.world.at()).unwrap().iter().all(|delivery| !matches!(delivery, Delivery::Claim(..))));
-    settle(&both.world);
+    assert_eq!(both.world.sql("SELECT 1 FROM texts WHERE name = 'claimed_up_to'", &[]).len(), 0);
 
     both.registry = registry(); // an empty backup
     assert_eq!(both.holder("a"), ImportedAnswer::Absent);
     both.world.operator("POST", "/v1/maintenance/republish", Value::Null).expect(202);
-    for _ in 0..5 {
-        publish(&both.world);
-    }
-    let mut claimed = 0;
+    // The company goes before they are delivered: they are not its.
+    publish(&both.world);
+    both.world.operator("DELETE", &format!("/v1/companies/{ACME}"), Value::Null).expect(204);
+    assert_eq!(both.world.shard.next_alarm(both.world.at()).unwrap(), Some(both.world.at()), "there is more to claim");
+    publish(&both.world);
+    let mut claimed = Vec::new();
     for delivery in both.world.shard.deliveries(both.world.at()).unwrap() {
         if let Delivery::Claim(id, claims) = delivery {
             assert_eq!(both.registry.claim(&claims).unwrap(), Claimed::default());
             both.world.shard.delivered(id).unwrap();
-            claimed += claims.digests.len();
+            claimed.push(claims.digests.len());
         }
     }
-    assert_eq!((claimed, both.holder("a"), both.holder("b")), (2, both.here(), both.here()));
+    assert_eq!((claimed, both.holder("a"), both.holder("b")), (vec![500, 102], both.here(), both.here()));
+    let elsewhere = Claims { shard: "0000".parse().unwrap(), digests: vec![digest("b")] };
+    assert_eq!(both.registry.claim(&elsewhere).unwrap().taken, [0]);
 }
 
 #[test]

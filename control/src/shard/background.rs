@@ -3,9 +3,9 @@
 //! company. Each is decided, and true for every reader, in the turn of the change; here only rows follow. Where the
 //! object dies in between, what is left is still written down.
 
-use keyward_shared::{digest::Digest, ids::CompanyId, time::Millis, timing::Timing};
+use keyward_shared::{ids::CompanyId, time::Millis, timing::Timing};
 
-use super::{failure::Failure, numbers, outbox, publish};
+use super::{failure::Failure, numbers, publish};
 use crate::sql::{Columns, Sql, SqlError, Value};
 
 /// How many rows are handled in one go.
@@ -101,12 +101,6 @@ impl Handful {
         let mut c = Columns::of(row.unwrap_or_default());
         Ok(Self { keys, parameters, count: c.number()?, last: c.optional_number()?.unwrap_or(place) })
     }
-
-    /// The digests of the imported ones among them.
-    fn imported(&self, sql: &impl Sql) -> Result<Vec<Digest>, SqlError> {
-        let statement = format!("SELECT digest FROM ({}) WHERE imported = 1", self.keys);
-        sql.execute(&statement, &self.parameters)?.into_iter().map(|row| Columns::of(row).parsed()).collect()
-    }
 }
 
 fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> Result<(), Failure> {
@@ -115,14 +109,6 @@ fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> Re
     let (company, owner, rev, place): (CompanyId, String, u64, u64) = (c.parsed()?, c.text()?, c.number()?, c.number()?);
     let handful = Handful::of(sql, &company, &owner, place, u64::MAX, limit)?;
     publish::mark_all(sql, handful.keys, &handful.parameters, rev, now, timing)?;
-    // Where it is a company's, as after a restoration, the digests of imported ones are claimed again too: the Registry may have
-    // been restored as well.
-    if owner.is_empty() {
-        let imported = handful.imported(sql)?;
-        if !imported.is_empty() {
-            outbox::add_claims(sql, now, &company, &imported, rev)?;
-        }
-    }
     let statement = if handful.count < limit {
         "DELETE FROM sweeps WHERE company = ?1 AND owner = ?2 AND ?3 >= 0"
     } else {

@@ -3,7 +3,7 @@
 //! An imported key says nothing of its shard, so before the turn the adapter claims the digests in the Registry, for what
 //! [`Turn::wanted_digests`] says; the turn checks everything again. A digest that was claimed stays the shard's: a crash in
 //! between, or a refusal by the turn, leaves a claim without a key, which the next try finds to be its own. Digests of
-//! deleted keys are kept as tombstones, and their claims too.
+//! deleted keys are kept as tombstones, and their claims too ([`super::reclaim`]).
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ use super::{
     keys_create::{NewKey, check_lifetime, check_permissions, digest_taken, insert, latest_expiry},
     publish,
     query::Query,
+    reclaim,
     rows::{self, OwnerRow, worth},
     turn::{Turn, next_rev},
     validate::Fields,
@@ -82,6 +83,7 @@ impl<S: Sql> Turn<'_, S> {
                 supersedes: None,
             };
             insert(self.sql, self.now, rev, &new)?;
+            reclaim::remember(self.sql, &import.digest)?;
             publish::mark(self.sql, &import.digest, true, rev, self.now, &self.settings.common.timing)?;
             let key = rows::key(self.sql, &self.company, &id)?.ok_or_else(|| Failure::not_found("key"))?;
             self.record_one("key.import", id.as_str(), Value::Null, trail(&key, self.now))?;
@@ -141,10 +143,13 @@ impl<S: Sql> Turn<'_, S> {
             return Err(Failure::refused(Code::Conflict, "the company is not active"));
         }
         let mut imports = Vec::new();
-        for (digest, name, owner, asked) in wanted {
+        for (at, (digest, name, owner, asked)) in wanted.into_iter().enumerate() {
             let had = self.owner_of(&mut owners, &owner)?.as_ref().map(|row| worth(self.settings, &self.company, &row.permissions));
             let other = self.caller.company != self.company || owner != self.caller.owner;
-            let mut limits = ceilings::inherit(self.caller, other, &had.unwrap_or_default(), asked)?;
+            let mut limits = ceilings::inherit(self.caller, other, &had.unwrap_or_default(), asked).map_err(|mut refused| {
+                refused.0.detail = format!("keys[{at}]: {}", refused.0.detail);
+                refused
+            })?;
             limits.expires_at = limits.expires_at.into_iter().chain(latest).min();
             imports.push(Import { digest, name, owner, limits });
         }

@@ -29,6 +29,7 @@ mod owners;
 mod owners_put;
 mod portions;
 pub mod publish;
+mod reclaim;
 mod republish;
 pub mod rows;
 pub mod schema;
@@ -320,6 +321,7 @@ impl<S: Sql> Shard<S> {
     pub fn due(&self, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
         self.sql.transaction(|| {
             background::advance(&self.sql, now, &self.settings.common.timing, self.handful)?;
+            reclaim::advance(&self.sql, now, &self.settings.common.operator_company)?;
             publish::due(&self.sql, &self.settings, self.name, now, limit)
         })
     }
@@ -336,7 +338,7 @@ impl<S: Sql> Shard<S> {
 
     /// Whether something is going on in handfuls, so that [`Shard::due`] has more to do although it gave nothing.
     pub fn going_on(&self) -> Result<bool, SqlError> {
-        background::pending(&self.sql)
+        Ok(background::pending(&self.sql)? || reclaim::is_left(&self.sql)?)
     }
 
     /// When there is next something to do; `None`: nothing is left.

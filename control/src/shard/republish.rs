@@ -10,7 +10,7 @@ use super::{
     failure::Failure,
     key_view, numbers, outbox, publish,
     query::Query,
-    rows,
+    reclaim, rows,
     turn::{Turn, actor, next_rev},
     validate::Fields,
 };
@@ -47,6 +47,7 @@ impl<S: Sql> Turn<'_, S> {
             numbers::set(self.sql, name, value)?;
         }
         outbox::add_change(self.sql, self.now, outbox::Kind::Shard, &self.company, if feed { outbox::AND_FEED } else { "" }, rev)?;
+        reclaim::begin(self.sql)?;
         for company in rows::companies(self.sql)? {
             publish::sweep(self.sql, &company.company, "", rev)?;
             companies::register(self.sql, self.now, self.shard, &company.company, rev, Some(companies::view(&company)))?;

@@ -121,6 +121,8 @@ const VERSION_2: Migration = &[
     // Imported keys, whose records have another name: a mark remembers which, because the key may be gone.
     "ALTER TABLE keys ADD COLUMN imported INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE dirty ADD COLUMN imported INTEGER NOT NULL DEFAULT 0",
+    // Every digest that was ever imported, also where the key is gone: what the Registry is to know as this shard's.
+    "CREATE TABLE imported (digest TEXT PRIMARY KEY) WITHOUT ROWID",
 ];
 
 /// Creates the tables or brings them up to date; does nothing where they are.
