@@ -110,7 +110,11 @@ fn run(request: &Request, objects: &Script) -> Answer {
 }
 
 pub(super) fn run_with(settings: &ControlSettings, request: &Request, objects: &Script) -> Answer {
-    let context = Context { settings, outside: objects, documents: &objects.documents, reporters: &objects.reporters, now: NOW };
+    run_at(NOW, settings, request, objects)
+}
+
+pub(super) fn run_at(now: Millis, settings: &ControlSettings, request: &Request, objects: &Script) -> Answer {
+    let context = Context { settings, outside: objects, documents: &objects.documents, reporters: &objects.reporters, now };
     let mut future = pin!(answer(request, &context));
     match future.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())) {
         task::Poll::Ready(answer) => answer,

@@ -3,18 +3,18 @@
 
 use std::cell::RefCell;
 
-use keyward_shared::{permission::OPERATOR, shard::Shard};
+use keyward_shared::{permission::OPERATOR, shard::Shard, time::Millis};
 use serde_json::{Value, json};
 
 use super::{
     Answer, Fetched, Object, Request,
-    tests::{Script, api_answer, caller, code, company, header, key_of, request, run_with, settings, with_json, with_session},
+    tests::{Script, api_answer, caller, code, company, header, key_of, request, run_at, run_with, settings, with_json, with_session},
 };
 use crate::{
     call::{API, AUTHENTICATE, Credential, Token},
     oidc::{
         Provider,
-        fixtures::{ISSUER, claims_with, key_set, provider, token},
+        fixtures::{ISSUER, NOW, claims_with, key_set, provider, token},
         provider::Keys,
     },
     settings::ControlSettings,
@@ -200,17 +200,26 @@ fn a_token_that_is_no_good_costs_the_issuer_nothing() {
 #[test]
 fn keys_are_fetched_once_and_again_for_a_name_that_is_not_known() {
     let settings = with_providers();
-    let script = Script::saying((0..3).map(|_| api_answer(200, &json!({}))));
+    let script = Script::saying((0..4).map(|_| api_answer(200, &json!({}))));
     script.sites.borrow_mut().extend([configuration(), document(&key_set(&["p256"]))]);
-    let call = |name: &str| {
+    let call = |name: &str, seconds: u64| {
         let token = token(name, &json!({}), &claims_with(&json!({"company": "acme"})));
-        run_with(&settings, &bearer(request("GET", "/v1/keys"), &token), &script)
+        run_at(NOW.plus(Millis::from_secs(seconds)), &settings, &bearer(request("GET", "/v1/keys"), &token), &script)
     };
-    assert_eq!((call("p256").status, call("p256").status), (200, 200));
+    assert_eq!((call("p256", 0).status, call("p256", 1).status), (200, 200));
     assert_eq!(script.got.borrow().len(), 2);
     // In the same minute the issuer is not asked again for a key that it did not have: names are made up easily.
-    assert_eq!(code(&call("p256_other")), "401 unauthenticated");
+    assert_eq!(code(&call("p256_other", 59)), "401 unauthenticated");
     assert_eq!(script.got.borrow().len(), 2);
+    // A minute later it is, and has the key, but not the earlier one any more.
+    script.sites.borrow_mut().push_back(document(&key_set(&["p256_other"])));
+    assert_eq!(call("p256_other", 60).status, 200);
+    assert_eq!((script.got.borrow().len(), script.got.borrow().last().cloned()), (3, Some(KEYS.into())));
+    assert_eq!(code(&call("p256", 60)), "401 unauthenticated");
+    // While it is down, what is known counts; whether a key is new cannot be told.
+    assert_eq!(code(&call("p256", 121)), "503 unavailable");
+    assert_eq!(call("p256_other", 122).status, 200);
+    assert_eq!(script.got.borrow().len(), 4);
 }
 
 #[test]

@@ -111,13 +111,13 @@ fn note(sql: &impl Sql, company: &CompanyId, owner: &OwnerId, issued_at: Millis,
 /// entry `old` is not as that one left it, its change.
 fn outdated_until(sql: &impl Sql, token: &Token, old: Option<&OwnerRow>) -> Result<Option<Millis>, SqlError> {
     let statement = "SELECT issued_at, rev FROM sign_ins WHERE company = ?1 AND owner = ?2";
-    let (mut taken, mut left) = (None, None);
+    let (mut last, mut left) = (None, None);
     if let Some(row) = sql.execute(statement, &[(&token.company).into(), (&token.owner).into()])?.pop() {
         let mut columns = Columns::of(row);
-        (taken, left) = (Some(columns.time()?), Some(columns.number()?));
+        (last, left) = (Some(columns.time()?), Some(columns.number()?));
     }
     let changed = old.map(|old| old.changed).filter(|changed| left != Some(changed.rev));
-    Ok(taken.max(changed.map(|changed| changed.at)))
+    Ok(last.max(changed.map(|changed| changed.at)))
 }
 
 /// The token's name where it is one, else what the directory has, else the owner's id.
