@@ -59,7 +59,8 @@ pub fn jwt(data: &[u8]) {
             }
             assert_eq!(taken(&provider, &token, text), None, "a key set that is none: {text}");
             assert_eq!(taken(&provider, &token, &Issuer::new([8; 32]).key_set()), None, "the same names, other keys");
-            for changed in changes(&token, text, &seed) {
+            // Each costs a verification: every eighth, beginning where the input says.
+            for changed in changes(&token, text, &seed).into_iter().skip(usize::from(seed[2] % 8)).step_by(8) {
                 assert_eq!(taken(&provider, &changed, &keys), None, "{changed} for {token}");
             }
         }
