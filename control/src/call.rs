@@ -185,6 +185,53 @@ pub struct Portion {
     pub seal: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
+/// To a Shard object, `POST`: [`ImportPart`], answered by [`ImportAnswer`].
+pub const IMPORT: &str = "/control/import";
+
+/// A part of a company's backup on its way in. The parts of one import come one after the other; each may come again where
+/// its answer was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportPart {
+    /// The request, without its body.
+    pub call: ApiCall,
+    /// Which import: nobody can guess it.
+    pub id: String,
+    /// What is to be done.
+    pub step: ImportStep,
+}
+
+/// What is to be done in an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportStep {
+    /// Take lines.
+    Lines {
+        /// The number of the part, from 0.
+        number: u64,
+        /// Whole lines.
+        text: String,
+        /// In the last part: the SHA-256 of all lines of the file before its last one.
+        seal: Option<String>,
+    },
+    /// There is nothing more to come: forget what came.
+    Abandon {
+        /// What is wrong with the file, where that is known: the import is refused.
+        because: Option<String>,
+    },
+}
+
+/// What became of a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportAnswer {
+    /// The next part is wanted.
+    Further,
+    /// The same part again: what an earlier import left is not yet removed.
+    Again,
+    /// The answer to the whole import.
+    Answer(ApiAnswer),
+}
+
 /// Asks who a credential stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authenticate {

@@ -43,7 +43,7 @@ fn verified(lines: &[String]) -> usize {
         assert_eq!(hash, format!("{}\"}}", Digest::of(text.as_bytes()).to_hex()));
         let entry: Value = serde_json::from_str(line).unwrap();
         assert_eq!((&entry["sequence"], &entry["previous"]), (&json!(number + 1), &json!(previous)));
-        previous = entry["hash"].as_str().unwrap().to_owned();
+        entry["hash"].as_str().unwrap().clone_into(&mut previous);
     }
     let expected = if entries.is_empty() { Value::Null } else { json!(previous) };
     assert_eq!(serde_json::from_str::<Value>(last).unwrap(), json!({"end": true, "entries": entries.len(), "hash": expected}));

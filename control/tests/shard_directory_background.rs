@@ -215,6 +215,8 @@ fn filled(world: &World) -> Vec<Value> {
     world.sign_in(ACME, "bob");
     world.put_owner(ACME, "bob", &["keyward.keys.own"]).expect(200);
     world.operator("DELETE", &format!("/v1/owners/ann?company={ACME}"), Value::Null).expect(204);
+    world
+        .sql("INSERT INTO imports (company, state, touched_at, progress) VALUES (?1, 'done', ?2, '{}')", &[ACME.into(), world.at().into()]);
     world.sql("INSERT INTO sign_ins (company, owner, issued_at, rev) VALUES (?1, 'bob', 1, 0)", &[ACME.into()]);
     made
 }

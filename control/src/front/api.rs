@@ -9,14 +9,10 @@ use keyward_shared::{
 };
 use serde::Deserialize;
 
-use super::{
-    Answer, Context, Object, Outside, Request,
-    credential::{self, Presented},
-    leaks, openapi, portions, refusals, unavailable,
-};
+use super::{Answer, Context, Object, Outside, Request, credential, leaks, openapi, portions, refusals, unavailable};
 use crate::{
     call::{API, AUTHENTICATE, ApiAnswer, ApiCall, Authenticate, Caller, Credential, READ_POLICY},
-    route::{Endpoint, Found, Home},
+    route::{self, Endpoint, Found},
 };
 
 /// The longest idempotency key, in characters.
@@ -36,7 +32,7 @@ pub(super) async fn answer<O: Outside>(request: &Request, found: &Found, context
 }
 
 async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_, O>) -> Result<Answer, Answer> {
-    if found.endpoint.home() == Home::Worker {
+    if found.endpoint.home() == route::Home::Worker {
         return match found.endpoint {
             Endpoint::OpenApi => Ok(openapi::answer()),
             Endpoint::RevokeCredentials => leaks::revoke(request, context).await,
@@ -45,6 +41,54 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
         };
     }
     let body = if request.is_safe() { "" } else { request.json()? };
+    let Addressed { object, call, home } = addressed(request, found, body, context).await?;
+    match found.endpoint {
+        Endpoint::ExportAudit => return portions::begin(request, Addressed { object, call, home }, "audit", context).await,
+        Endpoint::ExportCompany => return portions::begin(request, Addressed { object, call, home }, "company", context).await,
+        _ => {}
+    }
+    let answer = ask(request, object, &call, context).await?;
+    if let (Object::Registry, Credential::Vouched(caller), Some(code)) = (object, &call.credential, refused(&answer)) {
+        refusals::record(request, found, caller, code.as_str(), None, context).await;
+    }
+    Ok(Answer::api(answer))
+}
+
+/// A call and the object that answers it.
+pub(super) struct Addressed {
+    pub(super) object: Object,
+    pub(super) call: ApiCall,
+    /// Where the caller is from another shard: who said who the caller is.
+    pub(super) home: Option<Home>,
+}
+
+/// The object that knows a caller whom another one is to believe in, and the question that it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    object: Object,
+    question: Authenticate,
+}
+
+impl Home {
+    /// The caller as of now: in a long exchange a credential may be revoked.
+    pub(super) async fn caller<O: Outside>(&self, objects: &O) -> Result<Caller, Option<Answer>> {
+        let body = serde_json::to_string(&self.question).map_err(|_| None)?;
+        let said = objects.post(self.object, AUTHENTICATE, body).await.ok_or(None)?;
+        match said.status {
+            200 => serde_json::from_str(&said.body).map_err(|_| None),
+            401 | 403 => Err(Some(passed_on(said.status, said.body))),
+            _ => Err(None),
+        }
+    }
+}
+
+/// Finds who calls and which object answers; only the operator reaches another shard's companies.
+pub(super) async fn addressed<O: Outside>(
+    request: &Request,
+    found: &Found,
+    body: &str,
+    context: &Context<'_, O>,
+) -> Result<Addressed, Answer> {
     if request.headers.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > MAX_IDEMPOTENCY_KEY) {
         return Err(request.refuse(Code::InvalidRequest, "Idempotency-Key must be 1 to 255 characters long"));
     }
@@ -52,12 +96,15 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
     let named = named_company(request, found, body)?;
 
     let shard = named.as_ref().map_or(presented.shard, |named| Shard::of(&named.company));
-    let (object, credential) = if found.endpoint.home() == Home::Registry {
-        (Object::Registry, Credential::Vouched(authenticate(request, &presented, context).await?))
+    let question = Authenticate { credential: presented.credential.clone(), address: request.address, request_id: request.id.clone() };
+    let home = Home { object: Object::Shard(presented.shard), question };
+    let authenticate = async || home.caller(context.outside).await.map_err(|refused| refused.unwrap_or_else(|| unavailable(request)));
+    let (object, credential) = if found.endpoint.home() == route::Home::Registry {
+        (Object::Registry, Credential::Vouched(authenticate().await?))
     } else if shard == presented.shard {
         (Object::Shard(shard), presented.credential)
     } else {
-        let caller = authenticate(request, &presented, context).await?;
+        let caller = authenticate().await?;
         let is_operator = caller.company == context.settings.common.operator_company && caller.permissions.allows_str(OPERATOR);
         if !is_operator {
             let code = named.as_ref().map_or(Code::NotFound, |named| named.refusal);
@@ -82,14 +129,8 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
         origin: request.target.origin.clone(),
         policy,
     };
-    if found.endpoint == Endpoint::ExportAudit {
-        return portions::begin(request, object, call, "audit", context).await;
-    }
-    let answer = ask(request, object, &call, context).await?;
-    if let (Object::Registry, Credential::Vouched(caller), Some(code)) = (object, &call.credential, refused(&answer)) {
-        refusals::record(request, found, caller, code.as_str(), None, context).await;
-    }
-    Ok(Answer::api(answer))
+    let vouched = matches!(call.credential, Credential::Vouched(_));
+    Ok(Addressed { object, call, home: vouched.then_some(home) })
 }
 
 /// The code of a refusal; `None` for what is none.
@@ -115,18 +156,6 @@ pub(super) async fn ask<O: Outside>(
 async fn policy<O: Outside>(context: &Context<'_, O>) -> Option<Policy> {
     let said = context.outside.post(Object::Registry, READ_POLICY, String::new()).await.filter(|said| said.status == 200)?;
     serde_json::from_str::<StoredPolicy>(&said.body).ok().map(|stored| stored.policy)
-}
-
-/// Asks the caller's own shard who the caller is.
-async fn authenticate<O: Outside>(request: &Request, presented: &Presented, context: &Context<'_, O>) -> Result<Caller, Answer> {
-    let question = Authenticate { credential: presented.credential.clone(), address: request.address, request_id: request.id.clone() };
-    let body = serde_json::to_string(&question).map_err(|_| unavailable(request))?;
-    let said = context.outside.post(Object::Shard(presented.shard), AUTHENTICATE, body).await.ok_or_else(|| unavailable(request))?;
-    match said.status {
-        200 => serde_json::from_str(&said.body).map_err(|_| unavailable(request)),
-        401 | 403 => Err(passed_on(said.status, said.body)),
-        _ => Err(unavailable(request)),
-    }
 }
 
 /// The code in a problem document.

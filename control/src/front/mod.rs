@@ -9,7 +9,10 @@ mod buckets;
 mod credential;
 mod documents;
 mod github;
+mod import;
 mod leaks;
+#[cfg(test)]
+mod long_tests;
 mod openapi;
 mod pages;
 mod portions;
@@ -30,12 +33,13 @@ pub use self::{
     answer::Answer,
     buckets::Buckets,
     documents::{Documents, max_age_s},
+    import::{SenderGone, Source},
     portions::{BrokenOff, More, next},
     request::{Headers, MAX_BODY, Request, Target, address_from_proxy, address_of_peer},
 };
 use crate::{
     page,
-    route::{self, Found},
+    route::{self, Endpoint, Found},
     settings::ControlSettings,
 };
 
@@ -132,7 +136,21 @@ fn place(request: &Request) -> Result<Place, Answer> {
 
 /// Whether the body of a request must be read: only where a call of the API takes one.
 pub fn wants_body(method: &str, path: &str) -> bool {
-    !matches!(method, "GET" | "HEAD") && path.starts_with("/v1/") && route::find(method, path).is_ok()
+    !matches!(method, "GET" | "HEAD") && path.starts_with("/v1/") && route::find(method, path).is_ok() && !wants_stream(method, path)
+}
+
+/// Whether a request is answered by [`answer_stream`], while its body comes in.
+pub fn wants_stream(method: &str, path: &str) -> bool {
+    route::find(method, path).is_ok_and(|found| found.endpoint == Endpoint::ImportCompany)
+}
+
+/// Answers a request whose body may be of any size.
+pub async fn answer_stream<O: Outside>(request: &Request, source: &mut impl Source, context: &Context<'_, O>) -> Answer {
+    let answer = match route::find(&request.method, &request.target.path) {
+        Ok(found) if found.endpoint == Endpoint::ImportCompany => import::answer(request, &found, source, context).await,
+        _ => request.refuse(Code::NotFound, "there is no such path"),
+    };
+    answer.finished(request)
 }
 
 /// Answers a request.

@@ -6,8 +6,12 @@ use keyward_shared::problem::Code;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Answer, Context, Object, Outside, Request, unavailable};
-use crate::call::{ApiCall, AskPortion, PORTION, Portion};
+use super::{
+    Answer, Context, Object, Outside, Request,
+    api::{Addressed, Home},
+    unavailable,
+};
+use crate::call::{AskPortion, Credential, PORTION, Portion};
 
 /// The media type of lines of JSON.
 pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
@@ -19,6 +23,7 @@ const TRIES: usize = 3;
 pub struct More {
     object: Object,
     ask: AskPortion,
+    home: Option<Home>,
     lines: Lines,
 }
 
@@ -67,8 +72,7 @@ impl Eq for Lines {}
 /// Begins the answer to a call that `object` answers in parts; it is called `name` where it is saved.
 pub(super) async fn begin<O: Outside>(
     request: &Request,
-    object: Object,
-    call: ApiCall,
+    Addressed { object, call, home }: Addressed,
     name: &str,
     context: &Context<'_, O>,
 ) -> Result<Answer, Answer> {
@@ -79,15 +83,16 @@ pub(super) async fn begin<O: Outside>(
     }
     let mut lines = Lines::default();
     let text = lines.pass(&portion);
-    let more = portion.next.map(|after| Box::new(More { object, ask: AskPortion { after: Some(after), ..ask }, lines }));
+    let more = portion.next.map(|after| Box::new(More { object, ask: AskPortion { after: Some(after), ..ask }, home, lines }));
     Ok(Answer { more, ..Answer::lines(text) }.with("Content-Disposition", &format!("attachment; filename=\"{name}.ndjson\"")))
 }
 
 /// The next part of an answer, and what is still to come then. It is not empty, but maybe where it is the last one.
 pub async fn next<O: Outside>(objects: &O, more: Box<More>) -> Result<(Vec<u8>, Option<Box<More>>), BrokenOff> {
-    let More { object, mut ask, mut lines } = *more;
+    let More { object, mut ask, home, mut lines } = *more;
     loop {
-        let portion = get(object, &ask, objects).await;
+        let renewed = renew(&mut ask, home.as_ref(), objects).await;
+        let portion = if renewed { get(object, &ask, objects).await } else { None };
         let Some(portion) = portion.as_ref().filter(|portion| portion.answer.status == 200) else {
             let status = portion.map_or(Code::Unavailable.status(), |portion| portion.answer.status);
             let id = &ask.call.request_id;
@@ -98,9 +103,25 @@ pub async fn next<O: Outside>(objects: &O, more: Box<More>) -> Result<(Vec<u8>, 
         let Some(after) = portion.next.clone() else { return Ok((text.into_bytes(), None)) };
         ask.after = Some(after);
         if !text.is_empty() {
-            return Ok((text.into_bytes(), Some(Box::new(More { object, ask, lines }))));
+            return Ok((text.into_bytes(), Some(Box::new(More { object, ask, home, lines }))));
         }
     }
+}
+
+/// Has a caller from another shard authenticated again.
+async fn renew<O: Outside>(ask: &mut AskPortion, home: Option<&Home>, objects: &O) -> bool {
+    let Some(home) = home else { return true };
+    for _ in 0..TRIES {
+        match home.caller(objects).await {
+            Ok(caller) => {
+                ask.call.credential = Credential::Vouched(caller);
+                return true;
+            }
+            Err(Some(_)) => return false,
+            Err(None) => {}
+        }
+    }
+    false
 }
 
 async fn get<O: Outside>(object: Object, ask: &AskPortion, objects: &O) -> Option<Portion> {

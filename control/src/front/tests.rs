@@ -14,14 +14,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    call::{
-        API, AUDIT, AUTHENTICATE, ApiAnswer, ApiCall, AskPortion, AuditNote, Caller, Credential, PORTION, Portion, READ_POLICY, REDEEM,
-        SIGN_OUT,
-    },
+    call::{API, AUDIT, AUTHENTICATE, ApiAnswer, ApiCall, AuditNote, Caller, Credential, READ_POLICY, REDEEM, SIGN_OUT},
     session,
 };
 
-const NOW: Millis = Millis(1_800_000_000_000);
+pub(super) const NOW: Millis = Millis(1_800_000_000_000);
 
 /// Objects that say what they are told to, in order, and note what they were asked.
 #[derive(Default)]
@@ -105,7 +102,7 @@ pub(super) fn with_json(mut request: Request, body: &str) -> Request {
     request
 }
 
-fn run(request: &Request, objects: &Script) -> Answer {
+pub(super) fn run(request: &Request, objects: &Script) -> Answer {
     run_with(&settings(), request, objects)
 }
 
@@ -256,7 +253,7 @@ fn what_the_registry_is_asked_is_vouched_for() {
 }
 
 /// What the front had written into a trail.
-fn written(objects: &Script, at: usize) -> AuditNote {
+pub(super) fn written(objects: &Script, at: usize) -> AuditNote {
     let asked = objects.asked.borrow();
     let (object, path, body) = &asked[at];
     let note: AuditNote = serde_json::from_str(body).unwrap();
@@ -338,90 +335,6 @@ fn a_refusal_stands_though_it_cannot_be_written_down_and_the_log_hears_of_it() {
         assert_eq!((objects.asked().len(), objects.logged.borrow().len()), (asked, logged));
         assert_eq!(written(&objects, 1).id, written(&objects, asked - 1).id, "so that twice is once");
     }
-}
-
-fn portion(lines: &str, next: Option<&str>) -> (u16, Value) {
-    let answer = ApiAnswer { status: 200, headers: Vec::new(), body: lines.into() };
-    (200, serde_json::to_value(Portion { answer, next: next.map(Into::into), seal: None }).unwrap())
-}
-
-fn done<T>(work: impl Future<Output = T>) -> T {
-    match pin!(work).poll(&mut task::Context::from_waker(task::Waker::noop())) {
-        task::Poll::Ready(value) => value,
-        task::Poll::Pending => panic!("the script answers at once"),
-    }
-}
-
-/// The whole of an answer that comes in parts, or what came before it was broken off.
-fn drained(answer: Answer, objects: &Script) -> (String, Result<(), BrokenOff>) {
-    let (mut text, mut more) = (String::from_utf8(answer.body.into_owned()).unwrap(), answer.more);
-    while let Some(rest) = more {
-        match done(next(objects, rest)) {
-            Ok((bytes, following)) => {
-                text.push_str(&String::from_utf8(bytes).unwrap());
-                more = following;
-            }
-            Err(broken) => return (text, Err(broken)),
-        }
-    }
-    (text, Ok(()))
-}
-
-#[test]
-fn a_long_answer_is_passed_on_part_by_part_and_asked_for_as_it_is_taken() {
-    let export = with_key(request("GET", "/v1/audit/export?from=x"), "demo");
-    let objects = Script::saying([portion("1\n", Some("a")), portion("", Some("b")), portion("2\n3\n", Some("c")), portion("4\n", None)]);
-    let answer = run(&export, &objects);
-    assert_eq!((answer.status, header(&answer, "content-type")), (200, Some("application/x-ndjson")));
-    assert_eq!(header(&answer, "content-disposition"), Some("attachment; filename=\"audit.ndjson\""));
-    assert_eq!(objects.asked().len(), 1, "the rest only when somebody takes it");
-    assert_eq!(drained(answer, &objects), ("1\n2\n3\n4\n".into(), Ok(())));
-    let asked = objects.asked.borrow();
-    let places: Vec<_> = asked.iter().map(|(_, _, body)| serde_json::from_str::<AskPortion>(body).unwrap().after).collect();
-    assert_eq!(places, [None, Some("a".into()), Some("b".into()), Some("c".into())]);
-    assert!(asked.iter().all(|(object, path, _)| (*object, *path) == (Object::Shard(Shard::of(&company("demo"))), PORTION)));
-    drop(asked);
-
-    let objects = Script::saying([portion("1\n", Some("a"))]);
-    let head = run(&with_key(request("HEAD", "/v1/audit/export"), "demo"), &objects);
-    assert!(head.body.is_empty() && head.more.is_none());
-}
-
-#[test]
-fn a_refusal_is_an_ordinary_answer_and_a_failure_in_the_middle_breaks_the_answer_off() {
-    let export = with_key(request("GET", "/v1/audit/export"), "demo");
-    let refused = |status: u16| {
-        let answer = ApiAnswer { status, headers: Vec::new(), body: json!({"code": "forbidden", "request_id": "r1"}).to_string() };
-        (200, serde_json::to_value(Portion { answer, next: None, seal: None }).unwrap())
-    };
-    assert_eq!(code(&run(&export, &Script::saying([refused(403)]))), "403 forbidden");
-    assert_eq!(code(&run(&export, &Script::default())), "503 unavailable");
-
-    // Twice nothing is no failure: objects move.
-    let said = |(status, body): (u16, Value)| Some(Said { status, body: body.to_string() });
-    let answers = [said(portion("1\n", Some("a"))), None, said(refused(503)), said(portion("2\n", None))];
-    let objects = Script { answers: RefCell::new(answers.into()), ..Script::default() };
-    let answer = run(&export, &objects);
-    assert_eq!(drained(answer, &objects), ("1\n2\n".into(), Ok(())));
-
-    for rest in [vec![], vec![said(refused(401))], vec![said((500, json!({})))]] {
-        let answers = [said(portion("1\n", Some("a")))].into_iter().chain(rest);
-        let objects = Script { answers: RefCell::new(answers.collect()), ..Script::default() };
-        let answer = run(&export, &objects);
-        assert_eq!(drained(answer, &objects), ("1\n".into(), Err(BrokenOff)));
-        assert_eq!(objects.logged.borrow()[0]["event"], "answer_broken_off");
-    }
-}
-
-#[test]
-fn the_last_line_may_be_sealed_with_the_hash_of_all_before_it() {
-    let seal = json!({"kind": "end", "keys": 2});
-    let last =
-        Portion { answer: ApiAnswer { status: 200, headers: Vec::new(), body: "2\n".into() }, next: None, seal: seal.as_object().cloned() };
-    let objects = Script::saying([portion("1\n", Some("a")), (200, serde_json::to_value(last).unwrap())]);
-    let (text, end) = drained(run(&with_key(request("GET", "/v1/audit/export"), "demo"), &objects), &objects);
-    let hash = keyward_shared::digest::Digest::of(b"1\n2\n").to_hex();
-    assert_eq!((text, end), (format!("1\n2\n{{\"keys\":2,\"kind\":\"end\",\"sha256\":\"{hash}\"}}\n"), Ok(())));
 }
 
 #[test]

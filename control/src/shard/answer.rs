@@ -27,6 +27,9 @@ pub struct Handled {
     /// The body tells of a republication: its propagation is read again after the announcement.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub republished: bool,
+    /// The company that came back from a backup: its propagation is read again after the announcement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<CompanyId>,
     /// The media type is a problem's.
     #[serde(skip)]
     pub problem: bool,

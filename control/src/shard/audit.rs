@@ -64,7 +64,7 @@ pub fn append(sql: &impl Sql, now: Millis, note: &AuditNote) -> Result<(), Failu
         request_id: note.request_id.clone(),
         previous,
     };
-    let text = serde_json::to_string(&entry)?;
+    let text = canonical(&entry)?;
     let hash = Digest::of(text.as_bytes()).to_hex();
     sql.execute(
         "INSERT INTO audit (company, sequence, at, actor, action, target, note, entry, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -80,9 +80,19 @@ pub fn append(sql: &impl Sql, now: Millis, note: &AuditNote) -> Result<(), Failu
             (&hash).into(),
         ],
     )?;
+    continue_from(sql, &note.company, entry.sequence, &hash)
+}
+
+/// The text of an entry that is hashed.
+pub(super) fn canonical(entry: &Entry) -> Result<String, serde_json::Error> {
+    serde_json::to_string(entry)
+}
+
+/// Notes which entry is the last one.
+pub(super) fn continue_from(sql: &impl Sql, company: &CompanyId, sequence: u64, hash: &str) -> Result<(), Failure> {
     sql.execute(
         "INSERT INTO audit_heads (company, sequence, hash) VALUES (?1, ?2, ?3) ON CONFLICT (company) DO UPDATE SET sequence = ?2, hash = ?3",
-        &[(&note.company).into(), entry.sequence.into(), hash.into()],
+        &[company.into(), sequence.into(), hash.into()],
     )?;
     Ok(())
 }

@@ -15,7 +15,7 @@ pub const OWNER_DELETED: &str = "the owner was deleted";
 
 /// The tables with rows of a company, each with its primary key: in this order they are emptied. What is to be told to other
 /// objects stays until it is told; it is true, or outdated by a higher revision.
-const OF_COMPANY: [(&str, &str); 12] = [
+const OF_COMPANY: [(&str, &str); 13] = [
     ("sweeps", "company, owner"),
     ("departures", "company, owner, rev"),
     ("sessions", "digest"),
@@ -28,6 +28,7 @@ const OF_COMPANY: [(&str, &str); 12] = [
     ("sign_ins", "company, owner"),
     ("used_links", "company, nonce"),
     ("idempotency", "company, actor, method, path, key"),
+    ("imports", "company"),
 ];
 
 /// Notes that the owner was deleted with revision `rev`: the owner's keys up to then are revoked, in handfuls once the change is

@@ -9,6 +9,7 @@ use super::{
     failure::Failure,
     outbox, publish,
     query::Query,
+    restore,
     rows::{self, CompanyRow},
     turn::{Turn, next_rev},
     validate::Fields,
@@ -16,7 +17,7 @@ use super::{
 use crate::{call::CompanyNotice, sql::Sql, time::rfc3339};
 
 /// The longest life of keys that a company can ask for: 100 years.
-const MAX_LIFETIME_DAYS: u64 = 36_500;
+pub(super) const MAX_LIFETIME_DAYS: u64 = 36_500;
 
 /// The company object.
 pub(super) fn view(company: &CompanyRow) -> Value {
@@ -53,6 +54,12 @@ impl<S: Sql> Turn<'_, S> {
             return Err(Failure::refused(Code::Conflict, "a company of that id is being erased; it can be made again when that is done"));
         }
         let old = rows::company(self.sql, &self.company)?;
+        if old.is_none() && restore::is_under_way(self.sql, &self.company)? {
+            return Err(Failure::refused(
+                Code::Conflict,
+                "this company is being restored from a backup, or what is left of that is being removed",
+            ));
+        }
         let rev = next_rev(self.sql, self.now)?;
         let announced = old.is_none().then_some(self.now);
         self.sql.execute(

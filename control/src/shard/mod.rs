@@ -9,6 +9,7 @@ pub mod audit;
 mod audit_export;
 pub mod authenticate;
 pub mod background;
+mod backup;
 mod bootstrap;
 pub mod ceilings;
 mod companies;
@@ -31,6 +32,8 @@ mod portions;
 pub mod publish;
 mod reclaim;
 mod republish;
+pub mod restore;
+mod restore_lines;
 pub mod rows;
 pub mod schema;
 mod sessions;
@@ -244,6 +247,11 @@ impl<S: Sql> Shard<S> {
         {
             body["propagation"] = key_view::propagation(&key, &self.settings.common.timing);
         }
+        if let (Some(company), Some(body)) = (&handled.restored, handled.body.as_mut())
+            && let Some(row) = rows::company(&self.sql, company)?
+        {
+            body["propagation"] = key_view::stages(row.changed.at, row.changed.announced_at, &self.settings.common.timing);
+        }
         if let (true, Some(body)) = (handled.republished, handled.body.as_mut()) {
             body["propagation"] = republish::propagation(&self.sql, &self.settings.common.timing)?;
         }
@@ -332,8 +340,11 @@ impl<S: Sql> Shard<S> {
     }
 
     /// Removes what has outlived its time.
-    pub fn prune(&self, now: Millis) -> Result<(), SqlError> {
-        self.sql.transaction(|| usage::prune(&self.sql, now))
+    pub fn prune(&self, now: Millis) -> Result<(), Failure> {
+        self.sql.transaction(|| {
+            restore::advance(&self.sql, now)?;
+            Ok(usage::prune(&self.sql, now)?)
+        })
     }
 
     /// Whether something is going on in handfuls, so that [`Shard::due`] has more to do although it gave nothing.
@@ -346,7 +357,8 @@ impl<S: Sql> Shard<S> {
         if self.going_on()? {
             return Ok(Some(now));
         }
-        Ok([outbox::next_due(&self.sql)?, publish::next_due(&self.sql)?].into_iter().flatten().min())
+        let due = [outbox::next_due(&self.sql)?, publish::next_due(&self.sql)?, restore::next_due(&self.sql, now)?];
+        Ok(due.into_iter().flatten().min())
     }
 }
 

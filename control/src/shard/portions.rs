@@ -34,6 +34,7 @@ impl<S: Sql> Shard<S> {
             turn.permitted()?;
             match turn.found.endpoint {
                 Endpoint::ExportAudit => turn.export_audit(after),
+                Endpoint::ExportCompany => turn.export_company(after),
                 _ => Err(Failure::not_found("path")),
             }
         });

@@ -173,6 +173,14 @@ pub struct KeyRow {
 
 /// What stands in `key_usage` for a key that was never used: every key has a row there.
 pub const NEVER: u64 = 0;
+/// The departure of a key's owner, where it is not yet written that the key was revoked with it.
+macro_rules! departures {
+    () => {
+        "LEFT JOIN departures d ON k.revoked_at IS NULL AND d.company = k.company AND d.owner = k.owner \
+     AND d.rev = (SELECT e.rev FROM departures e WHERE e.company = k.company AND e.owner = k.owner AND e.last_place >= k.place ORDER BY e.rev LIMIT 1)"
+    };
+}
+
 /// The columns that [`read_key`] reads, for a `keys k` joined by [`KEY_JOINS`].
 pub const KEY_COLUMNS: &str = "k.company, k.key_id, k.digest, k.owner, k.name, k.hint, k.place, k.created_at, k.created_by, k.parent, k.expires_at, \
      k.permissions, k.networks, k.rate_limit, k.metadata, k.manages_keys, k.bootstrap, k.imported, COALESCE(k.revoked_at, d.at), \
@@ -182,10 +190,21 @@ pub const KEY_COLUMNS: &str = "k.company, k.key_id, k.digest, k.owner, k.name, k
      o.name, o.permissions, o.active, o.rev, o.changed_at, o.announced_at";
 /// What a key is joined with, each by its primary key: its use, its company, its owner, and, where it is not yet written that it
 /// was revoked with its owner, the owner's departure: the first after the key was made.
-pub const KEY_JOINS: &str = "LEFT JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id JOIN companies c ON c.company = k.company \
-     LEFT JOIN owners o ON o.company = k.company AND o.owner = k.owner \
-     LEFT JOIN departures d ON k.revoked_at IS NULL AND d.company = k.company AND d.owner = k.owner \
-     AND d.rev = (SELECT e.rev FROM departures e WHERE e.company = k.company AND e.owner = k.owner AND e.last_place >= k.place ORDER BY e.rev LIMIT 1)";
+pub const KEY_JOINS: &str = concat!(
+    "LEFT JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id JOIN companies c ON c.company = k.company \
+     LEFT JOIN owners o ON o.company = k.company AND o.owner = k.owner ",
+    departures!()
+);
+/// Only the departures of [`KEY_JOINS`].
+pub const DEPARTURES: &str = departures!();
+/// The columns of a key that a departure changes, as it makes them be.
+pub const AS_DEPARTED: [(&str, &str); 5] = [
+    ("revoked_at", "COALESCE(k.revoked_at, d.at)"),
+    ("revoked_by", "COALESCE(k.revoked_by, d.actor)"),
+    ("revoke_reason", "IIF(d.rev IS NULL, k.revoke_reason, 'the owner was deleted')"),
+    ("changed_at", "COALESCE(d.at, k.changed_at)"),
+    ("announced_at", "IIF(d.rev IS NULL, k.announced_at, d.announced_at)"),
+];
 /// When a key of [`KEY_JOINS`] was revoked.
 pub const REVOKED_AT: &str = "COALESCE(k.revoked_at, d.at)";
 

@@ -123,6 +123,8 @@ const VERSION_2: Migration = &[
     "ALTER TABLE dirty ADD COLUMN imported INTEGER NOT NULL DEFAULT 0",
     // Every digest that was ever imported, also where the key is gone: what the Registry is to know as this shard's.
     "CREATE TABLE imported (digest TEXT PRIMARY KEY) WITHOUT ROWID",
+    // Companies that come back from a backup, or did lately: how far each is.
+    "CREATE TABLE imports (company TEXT PRIMARY KEY, state TEXT NOT NULL, touched_at INTEGER NOT NULL, progress TEXT NOT NULL) WITHOUT ROWID",
 ];
 
 /// Creates the tables or brings them up to date; does nothing where they are.

@@ -96,9 +96,8 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::ReadKeyUsage => self.read_key_usage(),
             Endpoint::ExplainKey => self.explain_key(),
             Endpoint::ImportKeys => self.import_keys(),
-            // Answered in portions.
-            Endpoint::ExportAudit => Err(Failure::not_found("path")),
-            Endpoint::ExportCompany | Endpoint::ImportCompany => Err(Failure::not_found("path")),
+            // Answered, or taken, in parts.
+            Endpoint::ExportAudit | Endpoint::ExportCompany | Endpoint::ImportCompany => Err(Failure::not_found("path")),
             Endpoint::ListWebhooks | Endpoint::CreateWebhook | Endpoint::GetWebhook | Endpoint::ChangeWebhook | Endpoint::DeleteWebhook => {
                 Err(Failure::not_found("path"))
             }

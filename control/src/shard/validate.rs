@@ -34,10 +34,15 @@ pub struct Fields {
 impl Fields {
     /// Reads `body`; a member that is not one of `known` is refused by its name.
     pub fn read(body: &str, known: &[&str]) -> Result<Self, Refused> {
-        Self::of(String::new(), json::object(body)?, known)
+        Self::of(json::object(body)?, known)
     }
 
-    fn of(place: String, members: Map<String, Value>, known: &[&str]) -> Result<Self, Refused> {
+    /// The members of an object that was read already.
+    pub fn of(members: Map<String, Value>, known: &[&str]) -> Result<Self, Refused> {
+        Self::at(String::new(), members, known)
+    }
+
+    fn at(place: String, members: Map<String, Value>, known: &[&str]) -> Result<Self, Refused> {
         match members.keys().find(|name| !known.contains(&name.as_str())) {
             Some(unknown) => Err(Refused::new(Code::InvalidRequest, format!("unknown field: {place}{unknown}"))),
             None => Ok(Self { place, members, errors: Vec::new() }),
@@ -61,7 +66,7 @@ impl Fields {
         let mut objects = Vec::new();
         for (index, value) in given.into_iter().enumerate() {
             match value {
-                Value::Object(members) => objects.push(Self::of(format!("{}{field}[{index}].", self.place), members, known)?),
+                Value::Object(members) => objects.push(Self::at(format!("{}{field}[{index}].", self.place), members, known)?),
                 _ => self.wrong(format!("{field}[{index}]"), "must be an object"),
             }
         }
@@ -81,6 +86,24 @@ impl Fields {
     /// Whether the request names `field` with something else than null.
     pub fn given(&self, field: &str) -> bool {
         self.value(field).is_some()
+    }
+
+    /// Text as it is, which must be there.
+    pub fn required_text(&mut self, field: &str) -> Option<String> {
+        if !self.given(field) {
+            self.wrong(field, "is required");
+            return None;
+        }
+        self.text(field)
+    }
+
+    /// [`Fields::truth`], which must be there.
+    pub fn required_truth(&mut self, field: &str) -> Option<bool> {
+        if !self.given(field) {
+            self.wrong(field, "is required");
+            return None;
+        }
+        self.truth(field)
     }
 
     /// Remembers that `field` is wrong.

@@ -9,7 +9,8 @@ use worker::{Date, Env, Headers as JsHeaders, Method, RequestInit, RequestRedire
 
 use crate::{
     front::{
-        self, Answer, Buckets, Context, Documents, Fetched, Headers, MAX_BODY, MAX_FETCHED, More, Object, Outside, Request, Said, Target,
+        self, Answer, Buckets, Context, Documents, Fetched, Headers, MAX_BODY, MAX_FETCHED, More, Object, Outside, Request, Said,
+        SenderGone, Source, Target,
     },
     settings::{ClientAddress, ControlSettings},
 };
@@ -107,6 +108,26 @@ impl Bindings {
     }
 }
 
+/// A request's body as it comes in; none once all of it has come.
+struct Incoming(Option<Reader>);
+
+impl Source for Incoming {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, SenderGone> {
+        let Some(reader) = &self.0 else { return Ok(None) };
+        loop {
+            let chunk = reader.read().await.map_err(|_| SenderGone)?.unchecked_into::<Chunk>();
+            match chunk.value() {
+                Some(bytes) => return Ok(Some(bytes.to_vec())),
+                None if chunk.done() => {
+                    self.0 = None;
+                    return Ok(None);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
 /// The Worker's entry.
 #[event(fetch)]
 async fn fetch(request: worker::Request, env: Env, _context: worker::Context) -> worker::Result<worker::Response> {
@@ -128,6 +149,16 @@ async fn fetch(request: worker::Request, env: Env, _context: worker::Context) ->
     let now = Millis(Date::now().as_millis());
     let bindings = Bindings(env);
     let context = Context { settings: &settings, outside: &bindings, documents: &documents, reporters: &reporters, now };
+    if front::wants_stream(&copy.method, &copy.target.path) {
+        let stream = request.inner().body().map(|stream| JsValue::from(stream).unchecked_into::<Stream>().reader());
+        let Ok(reader) = stream.transpose() else { return response(front::unavailable(&copy), bindings) };
+        let mut incoming = Incoming(reader);
+        let answer = front::answer_stream(&copy, &mut incoming, &context).await;
+        if let Some(reader) = incoming.0 {
+            drop(reader.cancel().await); // the rest of a refused file is not waited for
+        }
+        return response(answer, bindings);
+    }
     let answer = front::answer(&copy, &context).await;
     response(answer, bindings)
 }

@@ -21,11 +21,11 @@ use super::{
 };
 use crate::{
     call::{
-        ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, CLAIM, COMPANY, Claimed, Claims, LEAKED, LeakReport, POLICY_RESTORED,
-        PORTION, REDEEM, SIGN_OUT,
+        ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, CLAIM, COMPANY, Claimed, Claims, IMPORT, ImportAnswer, ImportPart, LEAKED,
+        LeakReport, POLICY_RESTORED, PORTION, REDEEM, SIGN_OUT,
     },
     settings::ControlSettings,
-    shard::{Shard as Core, failure::Failure, outbox::Delivery, publish::Publication},
+    shard::{Shard as Core, answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, restore::Taken},
     sql::{Columns, Sql, SqlError},
     together::all,
 };
@@ -78,6 +78,7 @@ impl Shard {
         let body = request.text().await?;
         let answer = match path.as_str() {
             API => self.api(&core, &body).await,
+            IMPORT => self.import(&core, &read(&body)?).await,
             PORTION => {
                 let ask = read(&body)?;
                 let (portion, failure) = core.portion(now(), &mut random, &ask);
@@ -137,10 +138,7 @@ impl Shard {
             console_error!("shard {}: request {}: {failure}", core.name(), call.request_id);
         }
         if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
-            // The change stands, whatever becomes of its announcement.
-            if let Err(error) = self.tell(core).await.and_then(|()| core.refresh(&mut handled).map_err(sql_failed)) {
-                console_error!("shard {}: {error}", core.name());
-            }
+            self.announce(core, &mut handled).await;
         }
         Response::from_json(&handled.finish())
     }
@@ -170,6 +168,32 @@ impl Shard {
         object::post(&self.env, "REGISTRY", REGISTRY_NAME, CLAIM, object::to_json(claims)?).await?.json().await
     }
 
+    /// A part of a backup; the last one makes a change, which is announced before it is answered.
+    async fn import(&self, core: &Core<ObjectSql>, part: &ImportPart) -> Result<Response> {
+        let (taken, failure) = core.import(now(), &mut random, part);
+        if let Some(failure) = failure {
+            console_error!("shard {}: request {}: {failure}", core.name(), part.call.request_id);
+        }
+        let answer = match taken {
+            Taken::Further => ImportAnswer::Further,
+            Taken::Again => ImportAnswer::Again,
+            Taken::Not(handled) => ImportAnswer::Answer(handled.finish()),
+            Taken::Done(mut handled) => {
+                self.announce(core, &mut handled).await;
+                ImportAnswer::Answer(handled.finish())
+            }
+        };
+        Response::from_json(&answer)
+    }
+
+    /// Tells of a change that was just committed, and reads again how far it has come. The change stands, whatever becomes of
+    /// its announcement.
+    async fn announce(&self, core: &Core<ObjectSql>, handled: &mut Handled) {
+        if let Err(error) = self.tell(core).await.and_then(|()| core.refresh(handled).map_err(sql_failed)) {
+            console_error!("shard {}: {error}", core.name());
+        }
+    }
+
     async fn wake(&self) -> Result<()> {
         let core = self.open()?;
         let start = now();
@@ -192,7 +216,7 @@ impl Shard {
                 core.published(now(), publication, outcome.is_ok()).map_err(sql_failed)?;
             }
         }
-        core.prune(now()).map_err(sql_failed)?;
+        core.prune(now()).map_err(failed)?;
         object::schedule(&self.state, core.next_alarm(now()).map_err(sql_failed)?).await
     }
 

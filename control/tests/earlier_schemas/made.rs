@@ -2,10 +2,10 @@
 #![allow(unreachable_pub)] // a part of one test
 
 use keyward_control::{
-    call::{Announced, Announcement, ApiCall, AuditNote, Caller, CompanyNotice, Credential},
+    call::{Announced, Announcement, ApiCall, AuditNote, Caller, CompanyNotice, Credential, ImportPart, ImportStep},
     feed::Feed,
     registry::Registry,
-    shard::outbox::Delivery,
+    shard::{outbox::Delivery, restore::Taken},
     sql::{Sql as _, native::NativeSql},
 };
 use keyward_shared::{
@@ -24,6 +24,8 @@ use serde_json::{Value, json};
 use super::shard_world::{ACME, OPERATOR, OTHER, START, World, asked, bootstrap, company, digest_of, key, path_of, publish};
 
 /// The group of the feed.
+/// A company of the operator's shard that is not there yet.
+const THIRD: &str = "acme-71369215";
 pub const GROUP: u16 = 3;
 
 /// A call as it is noted with what it answered: again so, it answers the same.
@@ -113,6 +115,12 @@ pub fn shard() -> (World, Value) {
         ApiCall { company: Some(company(OTHER)), ..world.request(&from_elsewhere(), "DELETE", &format!("/v1/companies/{OTHER}"), "") };
     world.send(&delete).expect(204);
     world.operator("POST", "/v1/maintenance/republish", Value::Null).expect(202);
+    let header =
+        json!({"kind": "header", "format": 1, "company": THIRD, "shard": world.shard.name(), "rev": START, "exported_at": world.later(0)});
+    let call = world.request(&bootstrap(), "POST", &format!("/v1/companies/{THIRD}/import"), "");
+    let step = ImportStep::Lines { number: 0, text: format!("{header}\n"), seal: None };
+    let begun = world.shard.import(world.at(), &mut world.random(), &ImportPart { call, id: "i1".into(), step });
+    assert!(matches!(begun.0, Taken::Further));
     let late = world.create(&ann, json!({"name": "not yet put"})).expect(201);
     keys.push(late);
 

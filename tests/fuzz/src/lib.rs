@@ -12,6 +12,7 @@
     reason = "a panic is how a target says that a property does not hold"
 )]
 
+mod backup;
 mod control;
 mod credentials;
 mod cursor;
@@ -35,9 +36,9 @@ mod tokens;
 mod world;
 
 pub use self::{
-    control::control, credentials::credentials, cursor::cursor, feed::feed, forward_auth::forward_auth, idempotency::idempotency,
-    introspect::introspect, json::json, jwt::jwt, key::key, messages::messages, networks::networks, path::path, permissions::permissions,
-    policy::policy, record::record, registry::registry, tokens::tokens,
+    backup::backup, control::control, credentials::credentials, cursor::cursor, feed::feed, forward_auth::forward_auth,
+    idempotency::idempotency, introspect::introspect, json::json, jwt::jwt, key::key, messages::messages, networks::networks, path::path,
+    permissions::permissions, policy::policy, record::record, registry::registry, tokens::tokens,
 };
 
 /// A target: panics where a property does not hold of what it is given.
@@ -45,6 +46,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus and of its program in `harness/`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("backup", backup),
     ("control", control),
     ("credentials", credentials),
     ("cursor", cursor),

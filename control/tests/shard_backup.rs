@@ -1,0 +1,555 @@
+//! A company as a file, and back from it: whole or not at all.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::panic)] // the small helpers below are part of the tests
+
+mod shard_world;
+
+use keyward_control::{
+    call::{ApiCall, AskPortion, Credential, ImportPart, ImportStep},
+    shard::{outbox::Delivery, restore::Taken},
+    sql::Value as SqlValue,
+};
+use keyward_shared::{
+    digest::Digest,
+    feed::Subject,
+    messages::{KeyUsage, ResolveAnswer, UsageReport},
+    record::{KeyState, Record},
+    time::Millis,
+};
+use serde_json::{Map, Value, json};
+use shard_world::{ACME, OTHER, World, asked, bootstrap, company, digest_of, key, path_of, publish};
+
+const PATH: &str = "/v1/companies/acme-6263687/import";
+
+/// The file that an export of `id` makes; `between` happens after each part.
+fn export(world: &World, id: &str, mut between: impl FnMut()) -> String {
+    let (mut file, mut after) = (String::new(), None);
+    loop {
+        let call = world.request(&bootstrap(), "GET", &format!("/v1/companies/{id}/export"), "");
+        let (portion, failure) = world.shard.portion(world.at(), &mut world.random(), &AskPortion { call, after });
+        assert_eq!((portion.answer.status, failure), (200, None), "{}", portion.answer.body);
+        file += &portion.answer.body;
+        between();
+        match (portion.next, portion.seal) {
+            (Some(next), None) => after = Some(next),
+            (None, Some(members)) => return sealed(&file, members),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The lines with a last one that has their hash.
+fn sealed(lines: &str, mut members: Map<String, Value>) -> String {
+    members.insert("sha256".into(), Digest::of(lines.as_bytes()).to_hex().into());
+    format!("{lines}{}\n", Value::Object(members))
+}
+
+/// The file with `change` made to its lines, counted and sealed anew, as an attacker would.
+fn forged(file: &str, change: impl FnOnce(&mut Vec<Value>)) -> String {
+    let mut lines: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut last = lines.pop().unwrap();
+    change(&mut lines);
+    for (kind, count) in last.as_object_mut().unwrap() {
+        if count.is_u64() {
+            *count = json!(lines.iter().filter(|line| line["kind"] == **kind).count());
+        }
+    }
+    last.as_object_mut().unwrap().remove("sha256");
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    sealed(&(text.join("\n") + "\n"), last.as_object().unwrap().clone())
+}
+
+fn step(world: &World, call: &ApiCall, id: &str, step: ImportStep) -> Taken {
+    let part = ImportPart { call: call.clone(), id: id.into(), step };
+    let (taken, failure) = world.shard.import(world.at(), &mut world.random(), &part);
+    assert_eq!(failure, None);
+    taken
+}
+
+fn lines(number: u64, text: &str, seal: Option<String>) -> ImportStep {
+    ImportStep::Lines { number, text: text.into(), seal }
+}
+
+/// Sends the file in parts of `size` lines, each twice as if its first answer had been lost.
+fn import_as(world: &World, credential: &Credential, path: &str, id: &str, file: &str, size: usize) -> (u16, Value) {
+    let call = world.request(credential, "POST", path, "");
+    let all: Vec<&str> = file.split_inclusive('\n').collect();
+    let before_last: String = all[..all.len().saturating_sub(1)].concat();
+    let count = all.len().div_ceil(size);
+    for (number, part) in all.chunks(size).enumerate() {
+        let seal = (number + 1 == count).then(|| Digest::of(before_last.as_bytes()).to_hex());
+        let part = lines(number as u64, &part.concat(), seal);
+        let mut taken = step(world, &call, id, part.clone());
+        for _ in 0..1_000 {
+            match taken {
+                Taken::Again => taken = step(world, &call, id, part.clone()),
+                _ => break,
+            }
+        }
+        match taken {
+            Taken::Further => assert!(matches!(step(world, &call, id, part), Taken::Further)),
+            Taken::Done(handled) | Taken::Not(handled) => return (handled.status, handled.body.unwrap()),
+            Taken::Again => panic!("an earlier import is never gone"),
+        }
+    }
+    panic!("no answer")
+}
+
+fn import(world: &World, file: &str) -> (u16, Value) {
+    import_as(world, &bootstrap(), PATH, "i1", file, 4)
+}
+
+/// A deployment with a company that has something of everything, and its file.
+fn exported() -> (World, Value, String) {
+    let world = World::peopled();
+    let ann = world.sign_in(ACME, "ann");
+    let plain = world.create(&ann, json!({"name": "plain"})).expect(201);
+    let narrow = json!({"name": "narrow", "permissions": ["orders.read"], "allowed_ips": ["192.0.2.0/24"], "metadata": {"a": [1, "é"]},
+        "rate_limit": "gold", "expires_at": world.later(900_000)});
+    let narrow = world.create(&ann, narrow).expect(201);
+    let revoked = world.create(&ann, json!({"name": "revoked"})).expect(201);
+    world.call(&ann, "POST", &format!("{}/revoke", path_of(&revoked)), json!({"reason": "leaked"})).expect(200);
+    let rotated = world.create(&ann, json!({"name": "rotated"})).expect(201);
+    let successor = world.call(&ann, "POST", &format!("{}/rotate", path_of(&rotated)), json!({"overlap_s": 60})).expect(201);
+    world.put_owner(ACME, "carl", &["orders.read"]).expect(201);
+    let orphan = world.operator("POST", &format!("/v1/keys?company={ACME}"), json!({"name": "orphan", "owner": "carl"})).expect(201);
+    world.operator("DELETE", &format!("/v1/owners/carl?company={ACME}"), Value::Null).expect(204);
+    let entry = |made: &Value| KeyUsage {
+        company: company(ACME),
+        key_id: keyward_shared::ids::KeyId::new(made["id"].as_str().unwrap()).unwrap(),
+        last_used_at: world.at(),
+        allowed: 3,
+        refused: 1,
+    };
+    world.shard.usage(world.at(), &UsageReport { entries: vec![entry(&plain), entry(&narrow)] }).unwrap();
+    world.announce();
+    world.wait(5);
+    let file = export(&world, ACME, || {});
+    let keys = json!({"plain": plain, "narrow": narrow, "revoked": revoked, "rotated": rotated, "successor": successor, "orphan": orphan});
+    (world, keys, file)
+}
+
+/// Another deployment with the same secrets, some time later, whose random numbers are others.
+fn fresh() -> World {
+    let world = World::new();
+    world.wait(60);
+    world.random()(&mut vec![0; 32 * 1_000]);
+    world
+}
+
+fn nothing_remains(world: &World) {
+    for _ in 0..100 {
+        world.shard.prune(world.at()).unwrap();
+    }
+    for table in ["companies", "owners", "keys", "key_usage", "key_buckets", "audit", "audit_heads", "imports"] {
+        let rows = world.sql(&format!("SELECT 1 FROM {table} WHERE company = ?1"), &[ACME.into()]);
+        assert_eq!(rows, Vec::<Vec<SqlValue>>::new(), "{table}");
+    }
+}
+
+#[test]
+fn the_file_is_lines_of_json_whose_last_one_has_the_hash_of_the_others_and_no_secret_is_in_it() {
+    let (world, keys, file) = exported();
+    let lines: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["kind"], &lines[0]["format"], &lines[0]["company"]), (&json!("header"), &json!(1), &json!(ACME)));
+    assert_eq!((&lines[1]["kind"], &lines[1]["name"]), (&json!("company"), &json!(ACME)));
+    let last = lines.last().unwrap();
+    let (before, _) = file.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(last["sha256"], Digest::of(format!("{before}\n").as_bytes()).to_hex(), "what sha256sum says");
+    let count = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).count();
+    for (kind, expected) in [("owner", 3), ("key", 7 - 1), ("use", 2), ("bucket", 4), ("audit", count("audit"))] {
+        assert_eq!((count(kind), &last[kind]), (expected, &json!(expected)), "{kind}");
+    }
+    for made in keys.as_object().unwrap().values() {
+        assert!(!file.contains(made["key"].as_str().unwrap()));
+        assert!(file.contains(&digest_of(made).to_hex()), "the digest is");
+    }
+    assert_eq!(export(&world, ACME, || {}), file, "again is the same");
+}
+
+#[test]
+fn a_company_comes_back_as_it_was_and_goes_on() {
+    let (old, keys, file) = exported();
+    let world = fresh();
+    let (status, body) = import(&world, &file);
+    assert_eq!(status, 201, "{body}");
+    assert_eq!((&body["company"], &body["active"], &body["restored"]["key"]), (&json!(ACME), &json!(true), &json!(6)));
+    assert_eq!(body["propagation"]["announced_at"], Value::Null);
+
+    // Everything that the lists and the trail said, they say; only that it is announced anew.
+    old.now.set(world.now.get());
+    let there = |world: &World, target: &str| world.operator("GET", &format!("{target}company={ACME}"), Value::Null).expect(200);
+    for target in ["/v1/owners?", "/v1/audit?limit=200&to=2026-11-18T11:06:46Z&"] {
+        let (mut then, mut now) = (there(&old, target), there(&world, target));
+        then["next_cursor"].take();
+        now["next_cursor"].take();
+        assert_eq!(now, then, "{target}");
+    }
+    let (then, now) = (there(&old, "/v1/keys?"), there(&world, "/v1/keys?"));
+    for (then, now) in then["keys"].as_array().unwrap().iter().zip(now["keys"].as_array().unwrap()) {
+        let (mut then, mut now) = (then.clone(), now.clone());
+        assert_eq!(now["propagation"]["announced_at"], Value::Null);
+        then["propagation"].take();
+        now["propagation"].take();
+        assert_eq!(now, then);
+    }
+    let verified = there(&world, "/v1/audit/verify?");
+    assert_eq!((&verified["valid"], &verified["entries"]), (&json!(true), &json!(body["restored"]["audit"].as_u64().unwrap() + 1)));
+    let newest = &there(&world, "/v1/audit?limit=1&")["entries"][0];
+    assert_eq!((&newest["action"], &newest["actor"]), (&json!("company.import"), &json!("demo/admin")));
+    let header: Value = serde_json::from_str(file.lines().next().unwrap()).unwrap();
+    assert_eq!(newest["after"], json!({"restored": body["restored"], "exported_at": header["exported_at"]}));
+
+    // Keys work or not as before; what is done now is later than everything that came back.
+    world.get(&key(&keys["plain"]["key"]), "/v1/whoami").expect(200);
+    world.get(&key(&keys["revoked"]["key"]), "/v1/whoami").expect(401);
+    world.get(&key(&keys["orphan"]["key"]), "/v1/whoami").expect(401);
+    let ann = world.sign_in(ACME, "ann");
+    let made = world.create(&ann, json!({"name": "new"})).expect(201);
+    assert_eq!(world.get(&ann, "/v1/keys?limit=1").expect(200)["keys"][0]["id"], made["id"]);
+    world.call(&ann, "DELETE", &path_of(&keys["plain"]), Value::Null).expect(204);
+    assert_eq!(there(&world, "/v1/audit/verify?")["valid"], true);
+}
+
+#[test]
+fn edges_are_told_above_everything_that_was_given_before_and_every_record_is_put() {
+    let (old, keys, file) = exported();
+    let given = old.sql("SELECT value FROM numbers WHERE name = 'rev'", &[])[0][0].number();
+    let world = World::new();
+    world.now.set(old.now.get() - 4_000); // this machine's clock is slower
+    let (status, body) = import(&world, &file);
+    assert_eq!(status, 201, "{body}");
+    let deliveries = world.shard.deliveries(world.at()).unwrap();
+    let Delivery::Announce(_, announcement) = &deliveries[0] else { panic!("{deliveries:?}") };
+    let subject = Subject::company(world.shard.name(), &company(ACME));
+    let rev = announcement.changes.iter().find(|change| change.0 == subject).unwrap().1;
+    assert!(rev > given && rev >= world.now.get() + 10_000);
+    let registered = deliveries
+        .iter()
+        .any(|delivery| matches!(delivery, Delivery::Register(_, notice) if notice.company.as_str() == ACME && notice.rev == rev));
+    assert!(registered, "{deliveries:?}");
+    world.announce();
+    let row = world.operator("GET", &format!("/v1/keys?company={ACME}&limit=1"), Value::Null).expect(200);
+    assert_eq!(row["keys"][0]["propagation"]["announced_at"], world.later(0));
+
+    let put: Vec<_> = publish(&world).into_iter().map(|(name, value)| (name, value.unwrap())).collect();
+    for (name, state) in [("plain", KeyState::Active), ("revoked", KeyState::Revoked), ("narrow", KeyState::Active)] {
+        let digest = digest_of(&keys[name]);
+        let secrets = &world.shard.settings().common.record_secrets;
+        let value = put.iter().find(|(known, _)| known.ends_with(&digest.to_hex())).map(|(_, value)| value.as_str()).unwrap();
+        let record = Record::open(secrets, world.shard.name(), &digest, value).unwrap();
+        assert_eq!((record.state, record.rev), (state, rev), "{name}");
+    }
+}
+
+#[test]
+fn until_the_last_line_is_taken_the_company_is_not_there() {
+    let (_, keys, file) = exported();
+    let world = fresh();
+    let call = world.request(&bootstrap(), "POST", PATH, "");
+    let all: Vec<&str> = file.split_inclusive('\n').collect();
+    let (last, most) = all.split_last().unwrap();
+    assert!(matches!(step(&world, &call, "i1", lines(0, &most.concat(), None)), Taken::Further));
+    world.get(&key(&keys["plain"]["key"]), "/v1/whoami").expect(401);
+    assert_eq!(world.shard.resolve(world.at(), &asked(&digest_of(&keys["plain"]), false)).unwrap(), ResolveAnswer::Absent);
+    for target in ["/v1/keys?", "/v1/owners?", "/v1/audit?", "/v1/audit/verify?"] {
+        world.operator("GET", &format!("{target}company={ACME}"), Value::Null).expect(404);
+    }
+    world.operator("GET", &format!("/v1/companies/{ACME}"), Value::Null).expect(404);
+    world.operator("PUT", &format!("/v1/companies/{ACME}"), json!({"name": "x"})).expect(409);
+    world.operator("PUT", &format!("/v1/owners/x?company={ACME}"), json!({"name": "x"})).expect(404);
+    assert!(publish(&world).iter().all(|(name, _)| !name.ends_with(&digest_of(&keys["plain"]).to_hex())));
+    // What an edge that still knows the key reports is no obstacle.
+    let used = KeyUsage {
+        company: company(ACME),
+        key_id: keyward_shared::ids::KeyId::new(keys["revoked"]["id"].as_str().unwrap()).unwrap(),
+        last_used_at: world.at(),
+        allowed: 1,
+        refused: 0,
+    };
+    world.shard.usage(world.at(), &UsageReport { entries: vec![used] }).unwrap();
+    let seal = Digest::of(most.concat().as_bytes()).to_hex();
+    assert!(matches!(step(&world, &call, "i1", lines(1, last, Some(seal))), Taken::Done(_)));
+    world.get(&key(&keys["plain"]["key"]), "/v1/whoami").expect(200);
+}
+
+#[test]
+fn the_same_file_again_has_no_further_effect_and_another_is_refused() {
+    let (_, _, file) = exported();
+    let world = fresh();
+    assert_eq!(import(&world, &file).0, 201);
+    let trail = || world.operator("GET", &format!("/v1/audit/verify?company={ACME}"), Value::Null).expect(200)["entries"].clone();
+    let entries = trail();
+    world.announce();
+    for (id, size) in [("i1", 4), ("i2", 7), ("i3", 1_000)] {
+        let (status, body) = import_as(&world, &bootstrap(), PATH, id, &file, size);
+        assert_eq!((status, &body["propagation"]["announced_at"]), (201, &json!(world.later(0))), "{id}");
+    }
+    assert_eq!(trail(), entries);
+    let other = forged(&file, |lines| lines[1]["name"] = json!("Other"));
+    assert_eq!(import_as(&world, &bootstrap(), PATH, "i4", &other, 7).0, 409);
+    assert_eq!(import_as(&world, &bootstrap(), PATH, "i5", &forged(&file, |lines| lines[0]["rev"] = json!(7)), 7).0, 409);
+    world.wait(86_401);
+    world.shard.prune(world.at()).unwrap();
+    assert_eq!(import_as(&world, &bootstrap(), PATH, "i6", &file, 7).0, 409, "after a day it is only known that there is such a company");
+    // Where there is one already, or it was deleted and its digests with it.
+    let (old, _, _) = exported();
+    assert_eq!(import(&old, &file).0, 409);
+    old.operator("DELETE", &format!("/v1/companies/{ACME}"), Value::Null).expect(204);
+    let (status, body) = import(&old, &file);
+    assert_eq!((status, body["detail"].as_str().unwrap().contains("digest")), (409, true), "{body}");
+    nothing_remains(&old);
+}
+
+#[test]
+fn an_import_that_stops_is_replaced_by_the_next_or_erased_after_an_hour() {
+    let (_, _, file) = exported();
+    let world = fresh();
+    let call = world.request(&bootstrap(), "POST", PATH, "");
+    let half: String = file.split_inclusive('\n').take(8).collect();
+    let begin = |id: &str| assert!(matches!(step(&world, &call, id, lines(0, &half, None)), Taken::Further));
+    begin("i1");
+    assert_eq!(import_as(&world, &bootstrap(), PATH, "i2", &file, 5).0, 201);
+    assert!(matches!(step(&world, &call, "i1", lines(1, "{}\n", None)), Taken::Further), "what the replaced one sends has no effect");
+    world.operator("DELETE", &format!("/v1/companies/{ACME}"), Value::Null).expect(204);
+
+    let world = fresh();
+    let call = world.request(&bootstrap(), "POST", PATH, "");
+    assert!(matches!(step(&world, &call, "i1", lines(0, &half, None)), Taken::Further));
+    let Taken::Again = step(&world, &call, "i2", lines(0, &half, None)) else { panic!("the rest of the first one goes first") };
+    let Taken::Not(handled) = step(&world, &call, "i1", lines(1, "{}\n", None)) else { panic!("it was replaced") };
+    assert_eq!(handled.status, 409);
+    nothing_remains(&world);
+    assert!(matches!(step(&world, &call, "i3", lines(0, &half, None)), Taken::Further));
+    assert!(matches!(step(&world, &call, "i3", ImportStep::Abandon { because: None }), Taken::Further));
+    assert!(world.shard.next_alarm(world.at()).unwrap() <= Some(world.at()), "at once");
+    nothing_remains(&world);
+
+    assert!(matches!(step(&world, &call, "i4", lines(0, &half, None)), Taken::Further));
+    world.announce();
+    for _ in 0..3 {
+        publish(&world);
+        world.wait(91);
+    }
+    let abandoned = world.shard.next_alarm(world.at()).unwrap().unwrap();
+    world.shard.prune(world.at()).unwrap();
+    assert!(!world.sql("SELECT 1 FROM owners WHERE company = ?1", &[ACME.into()]).is_empty(), "it may still go on");
+    world.now.set(abandoned.0);
+    nothing_remains(&world);
+    assert_eq!(world.shard.next_alarm(world.at()).unwrap(), None);
+}
+
+#[test]
+fn a_broken_file_is_refused_with_its_line_and_leaves_nothing() {
+    let (_, _, file) = exported();
+    let all: Vec<&str> = file.split_inclusive('\n').collect();
+    let without = |number: usize| all.iter().enumerate().filter(|(at, _)| *at != number).map(|(_, line)| *line).collect::<String>();
+    let changed = file.replacen("\"name\":\"plain\"", "\"name\":\"plane\"", 1);
+    let twice = format!("{}{}{}", all[..3].concat(), all[2], all[3..].concat());
+    for (what, broken, line) in [
+        ("cut", all[..all.len() - 1].concat(), all.len() - 1),
+        ("cut in a line", file[..file.len() / 2].to_owned(), 0),
+        ("changed", changed, all.len()),
+        ("no header", without(0), 1),
+        ("no company", without(1), 2),
+        ("no owner", without(2), 0),
+        ("a line twice", twice, 4),
+        ("a blank line", file.replacen('\n', "\n\n", 1), 2),
+        ("lines after the end", format!("{file}{}", all[2]), all.len()),
+        ("no line", "\n".to_owned(), 1),
+        ("no JSON", "PK\u{3}\u{4}\n".to_owned(), 1),
+    ] {
+        for size in [4, 1_000] {
+            let world = fresh();
+            let (status, body) = import_as(&world, &bootstrap(), PATH, "i1", &broken, size);
+            assert!(status == 422 || status == 400, "{what}: {status} {body}");
+            let told = body["detail"].as_str().unwrap().strip_prefix("line ").unwrap_or_else(|| panic!("{what}: {body}"));
+            assert!(line == 0 || told.starts_with(&format!("{line}:")), "{what}: {body}");
+            nothing_remains(&world);
+            let trail = world.operator("GET", "/v1/audit?limit=1", Value::Null).expect(200);
+            let entry = &trail["entries"][0];
+            assert_eq!(
+                (&entry["action"], &entry["target"]),
+                (&json!("company.import"), &json!(ACME)),
+                "the refusal is in the operator's trail"
+            );
+            assert_eq!(import_as(&world, &bootstrap(), PATH, "i2", &file, size).0, 201, "{what}: the right file is taken after it");
+        }
+    }
+}
+
+#[test]
+fn what_a_call_could_not_have_made_is_refused_also_with_a_right_hash() {
+    let (_, _, file) = exported();
+    let line_of = |lines: &[Value], kind: &str| lines.iter().position(|line| line["kind"] == kind).unwrap();
+    let set = |kind: &'static str, member: &'static str, value: Value| {
+        forged(&file, |lines| {
+            let at = line_of(lines, kind);
+            lines[at][member] = value;
+        })
+    };
+    for (what, broken, status) in [
+        ("another company", set("header", "company", json!(OTHER)), 422),
+        ("another shard", set("header", "shard", json!("0000")), 422),
+        ("a later form", set("header", "format", json!(2)), 422),
+        ("a revision of the far future", set("header", "rev", json!(9_000_000_000_000_u64)), 422),
+        ("an unknown member", set("owner", "admin", json!(true)), 400),
+        ("a missing member", set("owner", "permissions", Value::Null), 422),
+        ("an operator elsewhere", set("owner", "permissions", json!(["keyward.operator"])), 422),
+        ("a permission that is none", set("owner", "permissions", json!(["Orders"])), 422),
+        ("an id that is none", set("owner", "owner", json!("a b")), 422),
+        ("a name that misleads", set("owner", "name", json!("a\u{202e}b")), 422),
+        ("a time to come", set("owner", "created_at", json!(9_000_000_000_000_u64)), 422),
+        ("a text for a number", set("key", "place", json!("1")), 422),
+        ("a place above the revision", set("key", "place", json!(9_000_000_000_000_u64)), 422),
+        ("a digest that is none", set("key", "digest", json!("AB".repeat(32))), 422),
+        ("a digest of another's", set("key", "digest", json!(Digest::of(b"bootstrap").to_hex())), 409),
+        ("an owner who is not there", set("key", "owner", json!("nobody")), 422),
+        ("a bootstrap key", set("key", "bootstrap", json!(true)), 422),
+        ("metadata that is too large", set("key", "metadata", json!({"a": "x".repeat(1_100)})), 422),
+        ("a network that is none", set("key", "networks", json!(["10.0.0.0/33"])), 422),
+        ("the use of no key", set("use", "key_id", json!("key_00000000000000000000")), 422),
+        ("a width that is none", set("bucket", "width", json!("week")), 422),
+        ("a changed entry", set("audit", "entry", json!("{}")), 422),
+        ("an entry's other hash", set("audit", "hash", json!("0".repeat(64))), 422),
+        ("no first entry", forged(&file, |lines| drop(lines.remove(lines.iter().position(|line| line["kind"] == "audit").unwrap()))), 422),
+        ("kinds in another order", forged(&file, |lines| lines.swap(2, 10)), 422),
+        (
+            "the same key id",
+            forged(&file, |lines| {
+                let at = line_of(lines, "key");
+                lines[at + 1]["key_id"] = lines[at]["key_id"].clone();
+            }),
+            422,
+        ),
+        (
+            "the same digest",
+            forged(&file, |lines| {
+                let at = line_of(lines, "key");
+                lines[at + 1]["digest"] = lines[at]["digest"].clone();
+            }),
+            409,
+        ),
+        ("an unknown kind", forged(&file, |lines| lines.insert(2, json!({"kind": "webhook"}))), 422),
+    ] {
+        let world = fresh();
+        let (answered, body) = import(&world, &broken);
+        assert_eq!(answered, status, "{what}: {body}");
+        assert!(
+            body["detail"].as_str().unwrap().starts_with("line ") || body["errors"][0]["field"].as_str().unwrap().starts_with("line "),
+            "{what}: {body}"
+        );
+        nothing_remains(&world);
+    }
+    // An entry that hashes right but says more than entries do.
+    let forged_entry = forged(&file, |lines| {
+        let at = lines.iter().rposition(|line| line["kind"] == "audit").unwrap();
+        let entry = lines[at]["entry"].as_str().unwrap().replacen('{', "{\"more\":1,", 1);
+        lines[at]["hash"] = json!(Digest::of(entry.as_bytes()).to_hex());
+        lines[at]["entry"] = json!(entry);
+    });
+    assert_eq!(import(&fresh(), &forged_entry).0, 422);
+    // A tombstone.
+    let world = fresh();
+    let digest = file.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|line| line["kind"] == "key").unwrap();
+    world.sql("INSERT INTO tombstones (digest) VALUES (?1)", &[digest["digest"].as_str().unwrap().into()]);
+    assert_eq!(import(&world, &file).0, 409);
+    nothing_remains(&world);
+}
+
+#[test]
+fn nobody_restores_what_they_could_not_have_made() {
+    let (_, _, file) = exported();
+    let manager = forged(&file, |lines| {
+        let at = lines.iter().position(|line| line["kind"] == "key").unwrap();
+        lines[at]["manages_keys"] = json!(true);
+    });
+    let world = fresh();
+    let admin = world.sign_in("demo", "admin");
+    let operators = |more: Value| {
+        let mut body = json!({"manages_keys": true, "name": "operator"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key(&world.create(&admin, body).expect(201)["key"])
+    };
+    let (unlimited, weak) = (operators(json!({})), operators(json!({"permissions": ["keyward.operator"]})));
+    let narrow = operators(json!({"allowed_ips": ["192.0.2.0/24"]}));
+    for (credential, file, status) in
+        [(&weak, &file, 403), (&narrow, &file, 403), (&unlimited, &manager, 403), (&bootstrap(), &manager, 201)]
+    {
+        let (answered, body) = import_as(&world, credential, PATH, "i1", file, 1_000);
+        assert_eq!(answered, status, "{body}");
+        if status != 201 {
+            nothing_remains(&world);
+        }
+    }
+    let world = World::peopled();
+    for (credential, path, status) in [(world.sign_in(ACME, "admin"), PATH, 403), (bootstrap(), "/v1/companies/demo/import", 409)] {
+        assert_eq!(import_as(&world, &credential, path, "i1", &file, 1_000).0, status, "{path}");
+    }
+    let ask = |credential: &Credential| {
+        let call = world.request(credential, "GET", &format!("/v1/companies/{ACME}/export"), "");
+        world.shard.portion(world.at(), &mut world.random(), &AskPortion { call, after: None }).0.answer.status
+    };
+    assert_eq!((ask(&world.sign_in(ACME, "admin")), ask(&bootstrap())), (403, 200));
+    let call = world.request(&bootstrap(), "GET", "/v1/companies/nobody/export", "");
+    assert_eq!(world.shard.portion(world.at(), &mut world.random(), &AskPortion { call, after: None }).0.answer.status, 404);
+}
+
+#[test]
+fn a_company_of_many_keys_goes_and_comes_in_parts_and_lives_on_meanwhile() {
+    let world = World::peopled();
+    let ann = world.sign_in(ACME, "ann");
+    let statement = "INSERT INTO keys (company, key_id, digest, owner, name, hint, place, created_at, created_by, networks, metadata, manages_keys, \
+        bootstrap, rev, changed_at, announced_at) VALUES (?1, ?2, ?3, 'ann', 'many', 'kw', ?4, ?4, 'ann', '[]', '{}', 0, 0, ?4, ?4, ?4)";
+    world.sql("BEGIN", &[]);
+    for number in 0..2_600_u64 {
+        let (id, digest) = (format!("key_{number:020}"), Digest::of(&number.to_be_bytes()));
+        world.sql(statement, &[ACME.into(), id.into(), (&digest).into(), (shard_world::START - 10_000 + number).into()]);
+    }
+    world.sql("COMMIT", &[]);
+    let mut made = Vec::new();
+    let file = export(&world, ACME, || {
+        world.wait(1);
+        made.push(world.create(&ann, json!({"name": "made meanwhile"})).expect(201));
+        world.call(&ann, "PATCH", "/v1/keys/key_00000000000000002599", json!({"name": format!("named {}", made.len())})).expect(200);
+        world.put_owner(ACME, &format!("owner{}", made.len()), &[]).expect(201);
+        world.announce();
+        world
+            .shard
+            .usage(
+                world.at(),
+                &UsageReport {
+                    entries: vec![KeyUsage {
+                        company: company(ACME),
+                        key_id: keyward_shared::ids::KeyId::new(made[0]["id"].as_str().unwrap()).unwrap(),
+                        last_used_at: world.at(),
+                        allowed: 1,
+                        refused: 0,
+                    }],
+                },
+            )
+            .unwrap();
+    });
+    assert!(made.len() > 5);
+    let other = fresh();
+    other.now.set(world.now.get());
+    let (status, body) = import_as(&other, &bootstrap(), PATH, "i1", &file, 500);
+    assert_eq!((status, &body["restored"]["key"]), (201, &json!(2_600)), "{body}: those that were there when it began");
+    let verified = other.operator("GET", &format!("/v1/audit/verify?company={ACME}"), Value::Null).expect(200);
+    assert_eq!(verified["valid"], true);
+    let again = export(&other, ACME, || {});
+    let keys = |file: &str| file.lines().filter(|line| line.contains("\"kind\":\"key\"")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(keys(&again), keys(&file), "an export of what was restored is what was exported");
+    // A handful at a time, also when it is removed.
+    let third = fresh();
+    let call = third.request(&bootstrap(), "POST", PATH, "");
+    for (number, part) in file.split_inclusive('\n').collect::<Vec<_>>().chunks(500).take(5).enumerate() {
+        assert!(matches!(step(&third, &call, "i1", lines(number as u64, &part.concat(), None)), Taken::Further));
+    }
+    let left = || third.sql("SELECT COUNT(*) FROM keys WHERE company = ?1", &[ACME.into()])[0][0].number();
+    let before = left();
+    step(&third, &call, "i1", ImportStep::Abandon { because: Some("line 9: is not UTF-8".into()) });
+    third.shard.prune(Millis(third.now.get())).unwrap();
+    assert_eq!(left(), before - 1_000);
+    nothing_remains(&third);
+}
