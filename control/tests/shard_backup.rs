@@ -297,6 +297,10 @@ fn the_same_file_again_has_no_further_effect_and_another_is_refused() {
     assert_eq!(import(&old, &file).0, 409);
     old.operator("DELETE", &format!("/v1/companies/{ACME}"), Value::Null).expect(204);
     let (status, body) = import(&old, &file);
+    assert_eq!((status, body["detail"].as_str().unwrap().contains("being erased")), (409, true), "{body}");
+    old.announce();
+    old.go_on();
+    let (status, body) = import(&old, &file);
     assert_eq!((status, body["detail"].as_str().unwrap().contains("digest")), (409, true), "{body}");
     nothing_remains(&old);
 }

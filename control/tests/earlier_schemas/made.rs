@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 
 use super::shard_world::{ACME, OPERATOR, OTHER, START, World, asked, bootstrap, company, digest_of, key, path_of, publish};
 
-/// The group of the feed.
 /// A company of the operator's shard that is not there yet.
 const THIRD: &str = "acme-71369215";
+/// The group of the feed.
 pub const GROUP: u16 = 3;
 
 /// A call as it is noted with what it answered: again so, it answers the same.

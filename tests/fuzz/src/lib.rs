@@ -24,6 +24,7 @@ mod introspect;
 mod json;
 mod jwt;
 mod key;
+mod leaks;
 mod loose;
 mod messages;
 mod networks;
@@ -37,8 +38,8 @@ mod world;
 
 pub use self::{
     backup::backup, control::control, credentials::credentials, cursor::cursor, feed::feed, forward_auth::forward_auth,
-    idempotency::idempotency, introspect::introspect, json::json, jwt::jwt, key::key, messages::messages, networks::networks, path::path,
-    permissions::permissions, policy::policy, record::record, registry::registry, tokens::tokens,
+    idempotency::idempotency, introspect::introspect, json::json, jwt::jwt, key::key, leaks::leaks, messages::messages, networks::networks,
+    path::path, permissions::permissions, policy::policy, record::record, registry::registry, tokens::tokens,
 };
 
 /// A target: panics where a property does not hold of what it is given.
@@ -57,6 +58,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", json),
     ("jwt", jwt),
     ("key", key),
+    ("leaks", leaks),
     ("messages", messages),
     ("networks", networks),
     ("path", path),

@@ -5,8 +5,9 @@
 //! cargo xtask test contract
 //! ```
 //!
-//! sets schemathesis up and runs this. It is run as the operator and as a person who may do nothing; what it does, and what it leaves out, says
-//! `tests/contract/schemathesis.toml`. The last line counts the calls: `N passed, M failed`.
+//! sets schemathesis up and runs this, as the operator and as a person who may do nothing. What it does, and what it leaves out, says
+//! `tests/contract/schemathesis.toml`. The last line counts the calls: `N passed, M failed`. For other calls than the usual ones, or more, give
+//! this program a seed and for how many seconds the operator goes on: `cargo run -p keyward-e2e --bin contract -- PROGRAM 7 600`.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for tests; what goes wrong ends it")]
 
@@ -16,8 +17,8 @@ use keyward_e2e::{World, build, scanner::Scanner};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-/// The calls of the whole run follow from it.
-const SEED: &str = "20261124";
+/// What the calls are drawn from, and for how many seconds they are made as the operator.
+const SHIPPED: [&str; 2] = ["20261124", "90"];
 
 /// Whom the calls are made as.
 struct Caller<'a> {
@@ -25,22 +26,26 @@ struct Caller<'a> {
     key: &'a str,
     /// For how long it goes on, in seconds.
     seconds: &'a str,
+    /// What the calls are drawn from.
+    seed: &'a str,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Some(program) = env::args_os().nth(1) else {
-        eprintln!("usage: contract <the program schemathesis>");
+    let mut arguments = env::args().skip(1);
+    let Some(program) = arguments.next() else {
+        eprintln!("usage: contract <the program schemathesis> [seed] [seconds]");
         return ExitCode::from(2);
     };
+    let [seed, seconds] = SHIPPED.map(|shipped| arguments.next().unwrap_or_else(|| shipped.to_owned()));
     let scanner = Scanner::start().await;
     let world = World::with(|options| options.settings.push(("GITHUB_KEYS_URL".into(), scanner.keys_url().into()))).await;
     let keys = people(&world).await;
     let (mut passed, mut failed) = (0, 0);
     for name in ["operator", "person"] {
         // The operator may have done anything to whoever was there before.
-        let (key, seconds) = if name == "operator" { (world.operator.clone(), "90") } else { (nobody(&world).await, "20") };
-        let (calls, failures) = run(Path::new(&program), &world, &Caller { name, key: &key, seconds }, &keys).await;
+        let (key, seconds) = if name == "operator" { (world.operator.clone(), seconds.as_str()) } else { (nobody(&world).await, "20") };
+        let (calls, failures) = run(Path::new(&program), &world, &Caller { name, key: &key, seconds, seed: &seed }, &keys).await;
         println!("as the {name}: {calls} calls, {failures} failures");
         (passed, failed) = (passed + calls.saturating_sub(failures), failed + failures);
     }
@@ -86,7 +91,17 @@ async fn run(program: &Path, world: &World, caller: &Caller<'_>, keys: &str) -> 
     // What it says goes to stderr: the last line of stdout is the result.
     let mut command = Command::new(program);
     command.current_dir(&folder).arg("--config-file").arg(folder.join("schemathesis.toml"));
-    command.args(["run", &format!("{url}/v1/openapi.json"), "--url", &url, "--seed", SEED, "--max-time", caller.seconds, "--no-color"]);
+    command.args([
+        "run",
+        &format!("{url}/v1/openapi.json"),
+        "--url",
+        &url,
+        "--seed",
+        caller.seed,
+        "--max-time",
+        caller.seconds,
+        "--no-color",
+    ]);
     command.arg("--report-json-path").arg(&report);
     command
         .env("KEYWARD_KEY", caller.key)
