@@ -153,6 +153,16 @@ impl Endpoint {
         }
     }
 
+    /// How logs call it: the method and the path's pattern.
+    pub fn name(self) -> String {
+        let has = |methods: &&(&str, &[(&str, Self)])| methods.1.iter().any(|(_, endpoint)| *endpoint == self);
+        let found = ROUTES
+            .iter()
+            .find(has)
+            .and_then(|(pattern, methods)| Some((methods.iter().find(|(_, endpoint)| *endpoint == self)?.0, pattern)));
+        found.map_or_else(String::new, |(method, pattern)| format!("{method} {pattern}"))
+    }
+
     /// Whether the path names the company that the call acts in.
     pub const fn names_company(self) -> bool {
         matches!(self, Self::PutCompany | Self::GetCompany | Self::DeleteCompany | Self::ExportCompany | Self::ImportCompany)
@@ -213,6 +223,7 @@ mod tests {
         assert_eq!(find("POST", "/v1/maintenance/republish"), found(Endpoint::Republish, ""));
         assert_eq!(find("PUT", "/v1/owners/auth0%7C5f2"), found(Endpoint::PutOwner, "auth0|5f2"));
         assert_eq!(find("GET", "/v1/policy").unwrap().endpoint.home(), Home::Registry);
+        assert_eq!(Endpoint::RotateKey.name(), "POST /v1/keys/{}/rotate");
     }
 
     #[test]

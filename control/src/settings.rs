@@ -64,6 +64,8 @@ pub struct ControlSettings {
     pub oidc: Option<Provider>,
     /// `ACCESS_*`: the Cloudflare Access application in front of this Worker whose assertions are taken; `None`: none are.
     pub access: Option<Provider>,
+    /// `LOG_COST`: whether a Shard object logs what each request took of its database.
+    pub log_cost: bool,
 }
 
 impl ControlSettings {
@@ -99,6 +101,11 @@ impl ControlSettings {
             push_waiters: push_waiters(variables)?,
             oidc: Provider::oidc(variables)?,
             access: Provider::access(variables)?,
+            log_cost: match variables.or("LOG_COST", "off").trim() {
+                "on" => true,
+                "off" => false,
+                _ => return Err(SettingsError::new("LOG_COST", "must be on or off")),
+            },
         })
     }
 }
@@ -168,7 +175,7 @@ mod tests {
     fn the_shipped_settings_have_no_bootstrap_key() {
         let settings = read(&[("PUBLIC_CONTROL_URL", "http://127.0.0.1:8788/"), ("PROXY_SECRETS", "sixteen-characters")]).unwrap();
         assert_eq!(settings.bootstrap_digest, None);
-        assert_eq!(settings.push_waiters, 2_000);
+        assert_eq!((settings.push_waiters, settings.log_cost), (2_000, false));
         assert_eq!(settings.public_control_url.as_deref(), Some("http://127.0.0.1:8788"));
         assert!(settings.proxy_secrets.contains("sixteen-characters") && !settings.proxy_secrets.contains(""));
     }
@@ -211,6 +218,7 @@ mod tests {
             ("PUSH_WAITERS", "-1"),
             ("OIDC_ISSUER", "http://tenant.example"),
             ("ACCESS_ISSUER", "team"),
+            ("LOG_COST", "yes"),
         ] {
             assert_eq!(read(&[(name, value)]).unwrap_err().name, name);
         }

@@ -31,6 +31,42 @@ pub type Row = Vec<Value>;
 #[error("SQL failed: {0}")]
 pub struct SqlError(pub String);
 
+/// What statements took, as the platform bills it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// How many statements ran.
+    pub statements: u64,
+    /// How many rows of tables and indexes were read.
+    pub rows_read: u64,
+    /// How many rows of tables and indexes were written.
+    pub rows_written: u64,
+}
+
+impl core::ops::Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            statements: self.statements + other.statements,
+            rows_read: self.rows_read + other.rows_read,
+            rows_written: self.rows_written + other.rows_written,
+        }
+    }
+}
+
+impl core::ops::Sub for Cost {
+    type Output = Self;
+
+    /// What was taken since it was `earlier`.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            statements: self.statements.saturating_sub(earlier.statements),
+            rows_read: self.rows_read.saturating_sub(earlier.rows_read),
+            rows_written: self.rows_written.saturating_sub(earlier.rows_written),
+        }
+    }
+}
+
 /// A synchronous SQL database that one object owns.
 pub trait Sql {
     /// Runs one statement with positional parameters (`?1`, `?2`, …; at most 100) and returns its rows.

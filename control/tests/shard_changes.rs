@@ -345,7 +345,8 @@ fn a_deleted_keys_name_is_removed_twice() {
 
 #[test]
 fn an_owners_change_republishes_all_of_the_owners_keys_a_handful_at_a_time() {
-    let world = World::peopled();
+    let mut world = World::peopled();
+    world.shard = world.shard.with_handful(500);
     let ann = world.sign_in(ACME, "ann");
     for _ in 0..601 {
         world.create(&ann, json!({})).expect(201);

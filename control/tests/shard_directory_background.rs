@@ -221,6 +221,23 @@ fn filled(world: &World) -> Vec<Value> {
     made
 }
 
+/// What another object did for somebody of the company.
+fn note() -> AuditNote {
+    AuditNote {
+        id: "n".into(),
+        company: company(ACME),
+        actor: "admin".into(),
+        key: None,
+        address: None,
+        action: "policy.put".into(),
+        target: "policy".into(),
+        outcome: "done".into(),
+        before: Value::Null,
+        after: Value::Null,
+        request_id: "r".into(),
+    }
+}
+
 /// The tables of the shard that name a company.
 fn tables(world: &World) -> Vec<String> {
     let rows =
@@ -283,20 +300,7 @@ fn a_company_is_gone_at_once_for_everyone_and_erased_in_handfuls_whatever_happen
         let id = KeyId::new(made[0]["id"].as_str().unwrap()).unwrap();
         let entry = KeyUsage { key_id: id, company: company(ACME), last_used_at: world.at(), allowed: 1, refused: 0 };
         world.shard.usage(world.at(), &UsageReport { entries: vec![entry] }).unwrap();
-        let note = AuditNote {
-            id: "n".into(),
-            company: company(ACME),
-            actor: "admin".into(),
-            key: None,
-            address: None,
-            action: "policy.put".into(),
-            target: "policy".into(),
-            outcome: "done".into(),
-            before: Value::Null,
-            after: Value::Null,
-            request_id: "r".into(),
-        };
-        world.shard.note(world.at(), &note).unwrap();
+        world.shard.note(world.at(), &note()).unwrap();
         assert_eq!(here(world), before);
     };
     gone(&world, 0);

@@ -45,6 +45,8 @@ enum Task {
     Staleness(measure::Arguments),
     /// Load and crashes together
     Endure(measure::Arguments),
+    /// What a million keys in one shard cost, beside a thousand
+    Scale(measure::Arguments),
     /// Changes a crate in many small ways and sees whether its tests notice
     Mutants(mutants::Arguments),
     /// Gives each fuzz target to libFuzzer for a while; needs a nightly compiler
@@ -61,8 +63,10 @@ fn main() -> ExitCode {
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::SeededBugs(arguments) => seeded_bugs::run(&arguments),
         Task::Check => check::run(),
-        Task::Staleness(arguments) => measure::run("keyward-staleness", &arguments),
-        Task::Endure(arguments) => measure::run("keyward-endurance", &arguments),
+        Task::Staleness(arguments) => measure::run("keyward-staleness", "dev", &arguments),
+        Task::Endure(arguments) => measure::run("keyward-endurance", "dev", &arguments),
+        // As fast as a release: the state machine fills the shard, and is itself measured.
+        Task::Scale(arguments) => measure::run("keyward-scale", "simulate", &arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Miri => miri::run(),

@@ -149,15 +149,21 @@ impl<S: Sql> Turn<'_, S> {
         let before = pages.place(&query)?.and_then(|place| place.parse().ok()).unwrap_or(u64::MAX);
         let limit = query.limit()?;
 
-        // One filter chooses the index, in which the entries are in order; the others are applied to what it finds.
+        // One filter chooses the index, in which the entries are in order; the others are applied to what it finds. It is named: left to
+        // itself the database goes through the whole trail.
         let mut parameters: Vec<SqlValue> = vec![(&self.company).into(), before.into()];
-        let mut chosen = String::new();
+        let (mut chosen, mut index) = (String::new(), String::new());
         let mut filters = String::new();
         for column in ["target", "actor", "action"] {
             if let Some(value) = query.get(column) {
                 parameters.push(value.into());
                 let condition = format!(" AND {column} = ?{}", parameters.len());
-                (if chosen.is_empty() { &mut chosen } else { &mut filters }).push_str(&condition);
+                if chosen.is_empty() {
+                    chosen = condition;
+                    index = format!(" INDEXED BY audit_by_{column}");
+                } else {
+                    filters.push_str(&condition);
+                }
             }
         }
         for (name, comparison) in [("from", ">="), ("to", "<")] {
@@ -167,7 +173,8 @@ impl<S: Sql> Turn<'_, S> {
             }
         }
         let scan = if filters.is_empty() { limit + 1 } else { SCAN };
-        let scanned = format!("(SELECT * FROM audit WHERE company = ?1 AND sequence < ?2{chosen} ORDER BY sequence DESC LIMIT {scan})");
+        let scanned =
+            format!("(SELECT * FROM audit{index} WHERE company = ?1 AND sequence < ?2{chosen} ORDER BY sequence DESC LIMIT {scan})");
         let statement =
             format!("SELECT sequence, entry, hash FROM {scanned} WHERE TRUE{filters} ORDER BY sequence DESC LIMIT {}", limit + 1);
         let rows = self.sql.execute(&statement, &parameters)?;

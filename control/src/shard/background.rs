@@ -8,8 +8,11 @@ use keyward_shared::{ids::CompanyId, time::Millis, timing::Timing};
 use super::{failure::Failure, numbers, publish};
 use crate::sql::{Columns, Sql, SqlError, Value};
 
-/// How many rows are handled in one go.
-pub const HANDFUL: u64 = 500;
+/// How many rows are handled in one go. Nobody is answered meanwhile: with a million keys each of them lies on other pages of several
+/// indexes, and the pages are written with the turn.
+pub const HANDFUL: u64 = 100;
+/// What a sweep or a departure counts for, however few keys it has: as many rows as its statements are worth.
+const LEAST: u64 = 5;
 /// Why the keys of a deleted owner are revoked.
 pub const OWNER_DELETED: &str = "the owner was deleted";
 
@@ -75,9 +78,19 @@ pub fn advance(sql: &impl Sql, now: Millis, timing: &Timing, handful: u64) -> Re
     if !pending(sql)? {
         return Ok(());
     }
-    advance_sweep(sql, now, timing, handful)?;
-    advance_departure(sql, handful)?;
+    within(handful, |left| advance_sweep(sql, now, timing, left))?;
+    within(handful, |left| advance_departure(sql, left))?;
     advance_erasure(sql, now, timing, handful)
+}
+
+/// Does `step`, which is told how many keys are left of the handful and says how many it took, until none are or it finds nothing.
+fn within(handful: u64, step: impl Fn(u64) -> Result<Option<u64>, Failure>) -> Result<(), Failure> {
+    let mut left = handful;
+    while left > 0 {
+        let Some(taken) = step(left)? else { break };
+        left = left.saturating_sub(taken.max(LEAST));
+    }
+    Ok(())
 }
 
 /// A handful of keys after a place: how to select them, how many they are, and the last one's place.
@@ -89,14 +102,17 @@ struct Handful {
 }
 
 impl Handful {
-    /// Keys of `owner`, of the whole company where that is empty, after `place` up to `end`.
+    /// Keys of `owner`, of the whole company where that is empty, after `place` up to `end`. The index is named: left to itself the
+    /// database goes through all keys of the company where the places have two ends.
     fn of(sql: &impl Sql, company: &CompanyId, owner: &str, place: u64, end: u64, limit: u64) -> Result<Self, SqlError> {
         let mut parameters: Vec<Value> = vec![company.into(), place.into(), end.into(), limit.into()];
         let keys = if owner.is_empty() {
-            "SELECT digest, place, imported FROM keys WHERE company = ?1 AND place > ?2 AND place <= ?3 ORDER BY place LIMIT ?4"
+            "SELECT digest, place, imported FROM keys INDEXED BY keys_by_company WHERE company = ?1 AND place > ?2 AND place <= ?3 \
+             ORDER BY place LIMIT ?4"
         } else {
             parameters.push(owner.into());
-            "SELECT digest, place, imported FROM keys WHERE company = ?1 AND owner = ?5 AND place > ?2 AND place <= ?3 ORDER BY place LIMIT ?4"
+            "SELECT digest, place, imported FROM keys INDEXED BY keys_by_owner WHERE company = ?1 AND owner = ?5 AND place > ?2 AND place <= ?3 \
+             ORDER BY place LIMIT ?4"
         };
         let row = sql.execute(&format!("SELECT COUNT(*), MAX(place) FROM ({keys})"), &parameters)?.pop();
         let mut c = Columns::of(row.unwrap_or_default());
@@ -104,8 +120,8 @@ impl Handful {
     }
 }
 
-fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> Result<(), Failure> {
-    let Some(row) = sql.execute("SELECT company, owner, rev, place FROM sweeps LIMIT 1", &[])?.pop() else { return Ok(()) };
+fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> Result<Option<u64>, Failure> {
+    let Some(row) = sql.execute("SELECT company, owner, rev, place FROM sweeps LIMIT 1", &[])?.pop() else { return Ok(None) };
     let mut c = Columns::of(row);
     let (company, owner, rev, place): (CompanyId, String, u64, u64) = (c.parsed()?, c.text()?, c.number()?, c.number()?);
     let handful = Handful::of(sql, &company, &owner, place, u64::MAX, limit)?;
@@ -116,19 +132,19 @@ fn advance_sweep(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> Re
         "UPDATE sweeps SET place = ?3 WHERE company = ?1 AND owner = ?2"
     };
     sql.execute(statement, &[(&company).into(), owner.into(), handful.last.into()])?;
-    Ok(())
+    Ok(Some(handful.count))
 }
 
-fn advance_departure(sql: &impl Sql, limit: u64) -> Result<(), Failure> {
+fn advance_departure(sql: &impl Sql, limit: u64) -> Result<Option<u64>, Failure> {
     let statement = "SELECT company, owner, rev, at, actor, announced_at, place, last_place FROM departures WHERE announced_at IS NOT NULL \
          ORDER BY company, owner, rev LIMIT 1";
-    let Some(row) = sql.execute(statement, &[])?.pop() else { return Ok(()) };
+    let Some(row) = sql.execute(statement, &[])?.pop() else { return Ok(None) };
     let mut c = Columns::of(row);
     let (company, owner, rev, at): (CompanyId, String, u64, u64) = (c.parsed()?, c.text()?, c.number()?, c.number()?);
     let (actor, announced_at, place, last_place) = (c.text()?, c.time()?, c.number()?, c.number()?);
     let handful = Handful::of(sql, &company, &owner, place, last_place, limit)?;
     sql.execute(
-        "UPDATE keys SET revoked_at = ?5, revoked_by = ?6, revoke_reason = ?7, rev = ?8, changed_at = ?5, announced_at = ?9 \
+        "UPDATE keys INDEXED BY keys_by_owner SET revoked_at = ?5, revoked_by = ?6, revoke_reason = ?7, rev = ?8, changed_at = ?5, announced_at = ?9 \
          WHERE company = ?1 AND owner = ?2 AND place > ?3 AND place <= ?4 AND revoked_at IS NULL",
         &[
             (&company).into(),
@@ -148,7 +164,7 @@ fn advance_departure(sql: &impl Sql, limit: u64) -> Result<(), Failure> {
         "UPDATE departures SET place = ?4 WHERE company = ?1 AND owner = ?2 AND rev = ?3"
     };
     sql.execute(statement, &[(&company).into(), owner.into(), rev.into(), handful.last.into()])?;
-    Ok(())
+    Ok(Some(handful.count))
 }
 
 /// Erases a handful of rows of one company: of keys only after their digests can never be used again and their records are marked,
@@ -161,7 +177,7 @@ fn advance_erasure(sql: &impl Sql, now: Millis, timing: &Timing, limit: u64) -> 
     for (table, key) in OF_COMPANY {
         let parameters: [Value; 2] = [(&company).into(), left.into()];
         if table == "keys" {
-            let keys = "SELECT digest, imported FROM keys WHERE company = ?1 ORDER BY place LIMIT ?2";
+            let keys = "SELECT digest, imported FROM keys INDEXED BY keys_by_company WHERE company = ?1 ORDER BY place LIMIT ?2";
             sql.execute(&format!("INSERT OR IGNORE INTO tombstones (digest) SELECT digest FROM ({keys})"), &parameters)?;
             publish::mark_all(sql, keys, &parameters, rev, now, timing)?;
         }

@@ -168,13 +168,13 @@ pub(super) fn advance(sql: &impl Sql, now: Millis) -> Result<(), Failure> {
 /// When [`advance`] has something to do.
 pub(super) fn next_due(sql: &impl Sql, now: Millis) -> Result<Option<Millis>, SqlError> {
     let mut next: Option<Millis> = None;
-    for row in sql.execute("SELECT state, MIN(touched_at) FROM imports GROUP BY state", &[])? {
-        let mut columns = Columns::of(row);
-        let (state, touched_at) = (columns.text()?, columns.time()?);
-        let due = match state.as_str() {
-            "open" => touched_at.plus(ABANDONED),
-            "done" => touched_at.plus(KNOWN),
-            _ => now,
+    for state in [State::Open, State::Erasing, State::Done] {
+        let row = sql.execute("SELECT MIN(touched_at) FROM imports WHERE state = ?1", &[state.name().into()])?.pop();
+        let Some(touched_at) = row.map(|row| Columns::of(row).optional_time()).transpose()?.flatten() else { continue };
+        let due = match state {
+            State::Open => touched_at.plus(ABANDONED),
+            State::Erasing => now,
+            State::Done => touched_at.plus(KNOWN),
         };
         next = Some(next.map_or(due, |next| next.min(due)));
     }

@@ -125,6 +125,7 @@ const VERSION_2: Migration = &[
     "CREATE TABLE imported (digest TEXT PRIMARY KEY) WITHOUT ROWID",
     // Companies that come back from a backup, or did lately: how far each is.
     "CREATE TABLE imports (company TEXT PRIMARY KEY, state TEXT NOT NULL, touched_at INTEGER NOT NULL, progress TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX imports_by_state ON imports (state, touched_at)",
 ];
 
 /// Creates the tables or brings them up to date; does nothing where they are.

@@ -1,8 +1,8 @@
 //! SQL over the real `SQLite`, for native tests and the simulator.
 
-use std::cell::Cell;
+use std::{cell::Cell, path::Path};
 
-use rusqlite::{Connection, backup::Backup, types::ValueRef};
+use rusqlite::{Connection, StatementStatus, backup::Backup, types::ValueRef};
 
 use super::{Row, Sql, SqlError, Value};
 
@@ -14,14 +14,29 @@ const STATEMENTS: usize = 256;
 pub struct NativeSql {
     connection: Connection,
     inside: Cell<bool>,
+    steps: Cell<u64>,
 }
 
 impl NativeSql {
     /// An empty database in memory.
     pub fn in_memory() -> Result<Self, SqlError> {
-        let connection = Connection::open_in_memory().map_err(|e| SqlError(e.to_string()))?;
+        Self::over(Connection::open_in_memory())
+    }
+
+    /// The database in a file, which is made where there is none: an object's own, while no runtime has it open.
+    pub fn open(path: &Path) -> Result<Self, SqlError> {
+        Self::over(Connection::open(path))
+    }
+
+    fn over(connection: rusqlite::Result<Connection>) -> Result<Self, SqlError> {
+        let connection = connection.map_err(|e| SqlError(e.to_string()))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Self { connection, inside: Cell::new(false) })
+        Ok(Self { connection, inside: Cell::new(false), steps: Cell::new(0) })
+    }
+
+    /// How many steps of `SQLite`'s virtual machine all statements took: the same each time, on any machine.
+    pub fn steps(&self) -> u64 {
+        self.steps.get()
     }
 
     /// A database with the same contents, independent from now on: a backup, or what an instance still sees that was
@@ -68,6 +83,8 @@ impl NativeSql {
         while let Some(row) = cursor.next()? {
             rows.push((0..columns).map(|index| row.get_ref(index).map(value)).collect::<rusqlite::Result<Row>>()?);
         }
+        drop(cursor);
+        self.steps.set(self.steps.get() + u64::try_from(prepared.reset_status(StatementStatus::VmStep)).unwrap_or(0));
         Ok(rows)
     }
 }

@@ -2,7 +2,10 @@
 //! the store, and wakes itself up. A failed delivery never fails a request: the alarm tries again.
 
 use core::time::Duration;
-use std::{cell::OnceCell, rc::Rc};
+use std::{
+    cell::{Cell, OnceCell},
+    rc::Rc,
+};
 
 use js_sys::Reflect;
 use keyward_shared::{
@@ -13,7 +16,7 @@ use keyward_shared::{
     time::Millis,
 };
 use serde::de::DeserializeOwned;
-use worker::{Delay, DurableObject, Env, Error, Method, Request, Response, Result, State, console_error, durable_object};
+use worker::{Delay, DurableObject, Env, Error, Method, Request, Response, Result, State, console_error, console_log, durable_object};
 
 use super::{
     object::{self, LONG_PAUSE, now},
@@ -24,9 +27,10 @@ use crate::{
         ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, CLAIM, COMPANY, Claimed, Claims, IMPORT, ImportAnswer, ImportPart, LEAKED,
         LeakReport, POLICY_RESTORED, PORTION, REDEEM, SIGN_OUT,
     },
+    route,
     settings::ControlSettings,
     shard::{Shard as Core, answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, restore::Taken},
-    sql::{Columns, Sql, SqlError},
+    sql::{Columns, Cost, Sql, SqlError},
     together::all,
 };
 
@@ -89,7 +93,10 @@ impl Shard {
             }
             AUTHENTICATE => {
                 let request: crate::call::Authenticate = read(&body)?;
-                said(core.authenticate(now(), &request), &request.request_id)
+                let spent = Cell::default();
+                let caller = spend(&core, &spent, || core.authenticate(now(), &request));
+                log_cost(&core, "authenticate", &request.request_id, &spent);
+                said(caller, &request.request_id)
             }
             REDEEM => {
                 let request: crate::call::Redeem = read(&body)?;
@@ -100,7 +107,10 @@ impl Shard {
             LEAKED => self.leaked(&core, &body).await,
             RESOLVE => {
                 let request: ResolveRequest = read(&body)?;
-                core.resolve(now(), &request).map_err(failed).and_then(|answer| Response::from_json(&answer))
+                let spent = Cell::default();
+                let answer = spend(&core, &spent, || core.resolve(now(), &request));
+                log_cost(&core, "resolve", "", &spent);
+                answer.map_err(failed).and_then(|answer| Response::from_json(&answer))
             }
             RESOLVE_IMPORTED => {
                 let request: ResolveRequest = read(&body)?;
@@ -122,8 +132,9 @@ impl Shard {
     /// A change is announced before it is answered; where that fails the answer says so, and the alarm tries again.
     async fn api(&self, core: &Core<ObjectSql>, body: &str) -> Result<Response> {
         let call: ApiCall = read(body)?;
+        let spent = Cell::default();
         // What is claimed and then not imported stays the shard's, and is claimed again by the next try.
-        let claimed = match core.claims(now(), &call) {
+        let claimed = match spend(core, &spent, || core.claims(now(), &call)) {
             None => None,
             Some(claims) => match self.claim(&claims).await {
                 Ok(claimed) => Some(claimed),
@@ -133,35 +144,39 @@ impl Shard {
                 }
             },
         };
-        let mut handled = core.handle_claimed(now(), &mut random, &call, claimed.as_ref());
+        let mut handled = spend(core, &spent, || core.handle_claimed(now(), &mut random, &call, claimed.as_ref()));
         if let Some(failure) = &handled.log {
             console_error!("shard {}: request {}: {failure}", core.name(), call.request_id);
         }
         if handled.status < 300 && !matches!(call.method.as_str(), "GET" | "HEAD") {
-            self.announce(core, &mut handled).await;
+            self.announce(core, &mut handled, &spent).await;
         }
+        let endpoint = route::find(&call.method, &call.path).map_or_else(|_| String::new(), |found| found.endpoint.name());
+        log_cost(core, &endpoint, &call.request_id, &spent);
         Response::from_json(&handled.finish())
     }
 
     /// Keys that were found are revoked, and that is announced, before it is said.
     async fn leaked(&self, core: &Core<ObjectSql>, body: &str) -> Result<Response> {
         let report: LeakReport = read(body)?;
-        let taken = core.leaked(now(), &report).map_err(failed)?;
+        let spent = Cell::default();
+        let taken = spend(core, &spent, || core.leaked(now(), &report)).map_err(failed)?;
         if taken.revoked > 0
-            && let Err(error) = self.tell(core).await
+            && let Err(error) = self.tell(core, &spent).await
         {
             console_error!("shard {}: {error}", core.name());
         }
+        log_cost(core, "leaked", &report.request_id, &spent);
         Response::from_json(&taken)
     }
 
     /// Tells others of what was just committed. First the alarm is set, in the turn of the commit, so that a crash right
     /// after it leaves no change that nobody takes further.
-    async fn tell(&self, core: &Core<ObjectSql>) -> Result<()> {
+    async fn tell(&self, core: &Core<ObjectSql>, spent: &Cell<Cost>) -> Result<()> {
         if let Err(error) = object::schedule(&self.state, Some(now().plus(RESCUE))).await {
             console_error!("shard: cannot set the alarm: {error}");
         }
-        self.deliver_all(core).await
+        self.deliver_all(core, spent).await
     }
 
     async fn claim(&self, claims: &Claims) -> Result<Claimed> {
@@ -170,7 +185,8 @@ impl Shard {
 
     /// A part of a backup; the last one makes a change, which is announced before it is answered.
     async fn import(&self, core: &Core<ObjectSql>, part: &ImportPart) -> Result<Response> {
-        let (taken, failure) = core.import(now(), &mut random, part);
+        let spent = Cell::default();
+        let (taken, failure) = spend(core, &spent, || core.import(now(), &mut random, part));
         if let Some(failure) = failure {
             console_error!("shard {}: request {}: {failure}", core.name(), part.call.request_id);
         }
@@ -179,17 +195,19 @@ impl Shard {
             Taken::Again => ImportAnswer::Again,
             Taken::Not(handled) => ImportAnswer::Answer(handled.finish()),
             Taken::Done(mut handled) => {
-                self.announce(core, &mut handled).await;
+                self.announce(core, &mut handled, &spent).await;
                 ImportAnswer::Answer(handled.finish())
             }
         };
+        log_cost(core, "import", &part.call.request_id, &spent);
         Response::from_json(&answer)
     }
 
     /// Tells of a change that was just committed, and reads again how far it has come. The change stands, whatever becomes of
     /// its announcement.
-    async fn announce(&self, core: &Core<ObjectSql>, handled: &mut Handled) {
-        if let Err(error) = self.tell(core).await.and_then(|()| core.refresh(handled).map_err(sql_failed)) {
+    async fn announce(&self, core: &Core<ObjectSql>, handled: &mut Handled, spent: &Cell<Cost>) {
+        let told = self.tell(core, spent).await;
+        if let Err(error) = told.and_then(|()| spend(core, spent, || core.refresh(handled)).map_err(sql_failed)) {
             console_error!("shard {}: {error}", core.name());
         }
     }
@@ -199,9 +217,10 @@ impl Shard {
         let start = now();
         // First of all the next try: whatever happens below, there is one.
         object::schedule(&self.state, Some(start.plus(LONG_PAUSE))).await?;
-        self.deliver_all(&core).await?;
+        let spent = Cell::default();
+        self.deliver_all(&core, &spent).await?;
         while now() < start.plus(ALARM_LIMIT) {
-            let publications = core.due(now(), BATCH).map_err(failed)?;
+            let publications = spend(&core, &spent, || core.due(now(), BATCH)).map_err(failed)?;
             if publications.is_empty() {
                 if !core.going_on().map_err(sql_failed)? {
                     break;
@@ -213,10 +232,11 @@ impl Shard {
                 if let Err(error) = &outcome {
                     console_error!("shard {}: cannot publish: {error}", core.name());
                 }
-                core.published(now(), publication, outcome.is_ok()).map_err(sql_failed)?;
+                spend(&core, &spent, || core.published(now(), publication, outcome.is_ok())).map_err(sql_failed)?;
             }
         }
-        core.prune(now()).map_err(failed)?;
+        spend(&core, &spent, || core.prune(now())).map_err(failed)?;
+        log_cost(&core, "alarm", "", &spent);
         object::schedule(&self.state, core.next_alarm(now()).map_err(sql_failed)?).await
     }
 
@@ -230,11 +250,11 @@ impl Shard {
     }
 
     /// Delivers what is due. Nothing waits for one receiver longer than once.
-    async fn deliver_all(&self, core: &Core<ObjectSql>) -> Result<()> {
-        for delivery in core.deliveries(now()).map_err(failed)? {
+    async fn deliver_all(&self, core: &Core<ObjectSql>, spent: &Cell<Cost>) -> Result<()> {
+        for delivery in spend(core, spent, || core.deliveries(now())).map_err(failed)? {
             let ids = delivery.ids();
             let announces = matches!(delivery, Delivery::Announce(..));
-            if let Err(error) = self.deliver(core, delivery).await {
+            if let Err(error) = self.deliver(core, delivery, spent).await {
                 console_error!("shard {}: will try again: {error}", core.name());
                 core.undelivered(&ids, now()).map_err(sql_failed)?;
                 if !announces {
@@ -245,22 +265,22 @@ impl Shard {
         Ok(())
     }
 
-    async fn deliver(&self, core: &Core<ObjectSql>, delivery: Delivery) -> Result<()> {
+    async fn deliver(&self, core: &Core<ObjectSql>, delivery: Delivery, spent: &Cell<Cost>) -> Result<()> {
         match delivery {
             Delivery::Announce(ids, announcement) => {
                 let group = core.name().feed_group(core.settings().common.feed_groups).to_string();
                 let path = format!("{ANNOUNCE}?group={group}");
                 let body = object::to_json(&announcement)?;
                 let announced: Announced = object::post(&self.env, "FEED", &group, &path, body).await?.json().await?;
-                core.announced(&ids, announced).map_err(sql_failed)
+                spend(core, spent, || core.announced(&ids, announced)).map_err(sql_failed)
             }
             Delivery::Register(id, notice) => {
                 object::post(&self.env, "REGISTRY", REGISTRY_NAME, COMPANY, object::to_json(&notice)?).await?;
-                core.delivered(id).map_err(sql_failed)
+                spend(core, spent, || core.delivered(id)).map_err(sql_failed)
             }
             Delivery::RestorePolicy(id, message) => {
                 object::post(&self.env, "REGISTRY", REGISTRY_NAME, POLICY_RESTORED, object::to_json(&message)?).await?;
-                core.delivered(id).map_err(sql_failed)
+                spend(core, spent, || core.delivered(id)).map_err(sql_failed)
             }
             Delivery::Claim(id, claims) => {
                 let Claimed { taken } = self.claim(&claims).await?;
@@ -272,7 +292,7 @@ impl Shard {
             Delivery::Note(id, note) => {
                 let shard = ShardName::of(&note.company);
                 object::post(&self.env, "SHARDS", shard.as_str(), AUDIT, object::to_json(&note)?).await?;
-                core.delivered(id).map_err(sql_failed)
+                spend(core, spent, || core.delivered(id)).map_err(sql_failed)
             }
         }
     }
@@ -308,6 +328,31 @@ impl Shard {
 #[allow(clippy::expect_used)] // without random numbers nothing may be made; the instance is started anew
 fn random(buffer: &mut [u8]) {
     mint::fill(buffer).expect("the platform gives random numbers");
+}
+
+/// Does `work`, which does not wait, and adds to `spent` what it took.
+fn spend<T>(core: &Core<ObjectSql>, spent: &Cell<Cost>, work: impl FnOnce() -> T) -> T {
+    let before = core.sql().cost();
+    let done = work();
+    spent.set(spent.get() + (core.sql().cost() - before));
+    done
+}
+
+/// One line of JSON about what a request, or an alarm, took of the database, where that is wanted.
+fn log_cost(core: &Core<ObjectSql>, endpoint: &str, request_id: &str, spent: &Cell<Cost>) {
+    if core.settings().log_cost {
+        let Cost { statements, rows_read, rows_written } = spent.get();
+        let line = serde_json::json!({
+            "log": "cost",
+            "shard": core.name(),
+            "endpoint": endpoint,
+            "request_id": request_id,
+            "rows_read": rows_read,
+            "rows_written": rows_written,
+            "statements": statements,
+        });
+        console_log!("{line}");
+    }
 }
 
 fn read<T: DeserializeOwned>(body: &str) -> Result<T> {

@@ -1,12 +1,12 @@
 //! SQL over the object's own storage. A transaction is the storage's `transactionSync`: a closure that throws
 //! undoes what it wrote.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use worker::{SqlStorage, SqlStorageValue, State};
 
-use crate::sql::{Row, Sql, SqlError, Value};
+use crate::sql::{Cost, Row, Sql, SqlError, Value};
 
 #[wasm_bindgen]
 extern "C" {
@@ -21,13 +21,19 @@ extern "C" {
 pub(crate) struct ObjectSql {
     sql: SqlStorage,
     storage: SyncStorage,
+    cost: Cell<Cost>,
 }
 
 impl ObjectSql {
     /// The database of the object whose state is `state`.
     pub(crate) fn new(state: &State) -> Result<Self, SqlError> {
         let storage = state.as_raw().storage().map_err(|e| SqlError(format!("no storage: {e:?}")))?;
-        Ok(Self { sql: state.storage().sql(), storage: JsValue::from(storage).unchecked_into() })
+        Ok(Self { sql: state.storage().sql(), storage: JsValue::from(storage).unchecked_into(), cost: Cell::default() })
+    }
+
+    /// What all statements took so far, by the runtime's own counters.
+    pub(crate) fn cost(&self) -> Cost {
+        self.cost.get()
     }
 }
 
@@ -35,7 +41,10 @@ impl Sql for ObjectSql {
     fn execute(&self, statement: &str, parameters: &[Value]) -> Result<Vec<Row>, SqlError> {
         let bindings: Vec<SqlStorageValue> = parameters.iter().map(bind).collect();
         let cursor = self.sql.exec(statement, bindings).map_err(|e| SqlError(format!("{e} in: {statement}")))?;
-        cursor.raw().map(|row| row.map_err(|e| SqlError(e.to_string()))?.into_iter().map(read).collect()).collect()
+        let rows = cursor.raw().map(|row| row.map_err(|e| SqlError(e.to_string()))?.into_iter().map(read).collect()).collect();
+        let taken = Cost { statements: 1, rows_read: cursor.rows_read() as u64, rows_written: cursor.rows_written() as u64 };
+        self.cost.set(self.cost.get() + taken);
+        rows
     }
 
     fn transaction<T, E: From<SqlError>>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

@@ -5,6 +5,7 @@
 mod asking;
 mod backup;
 mod control;
+mod directory;
 mod endurance;
 mod import;
 mod inputs;
