@@ -39,6 +39,15 @@ impl core::fmt::Debug for ProxySecrets {
     }
 }
 
+/// Where webhooks may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookTargets {
+    /// `https` to names and addresses of the public Internet.
+    Public,
+    /// Anywhere, with `http` too: for tests, and for a control plane whose receivers are in its own network.
+    Any,
+}
+
 /// What the control plane is configured with.
 #[derive(Clone, Debug)]
 pub struct ControlSettings {
@@ -66,6 +75,10 @@ pub struct ControlSettings {
     pub access: Option<Provider>,
     /// `LOG_COST`: whether a Shard object logs what each request took of its database.
     pub log_cost: bool,
+    /// `WEBHOOK_SECRETS`: the secrets of webhooks are derived from them; without them there are no webhooks.
+    pub webhook_secrets: Option<SecretList>,
+    /// `WEBHOOK_TARGETS`.
+    pub webhook_targets: WebhookTargets,
 }
 
 impl ControlSettings {
@@ -83,6 +96,15 @@ impl ControlSettings {
             "peer" => ClientAddress::Peer,
             "proxy" => ClientAddress::Proxy,
             _ => return Err(SettingsError::new("CLIENT_ADDRESS", "must be cloudflare, peer or proxy")),
+        };
+        let webhook_secrets = match variables.or("WEBHOOK_SECRETS", "").trim() {
+            "" => None,
+            text => Some(SecretList::parse(text).map_err(|e| SettingsError::new("WEBHOOK_SECRETS", e))?),
+        };
+        let webhook_targets = match variables.or("WEBHOOK_TARGETS", "public").trim() {
+            "public" => WebhookTargets::Public,
+            "any" => WebhookTargets::Any,
+            _ => return Err(SettingsError::new("WEBHOOK_TARGETS", "must be public or any")),
         };
         let proxies = variables.or("PROXY_SECRETS", "");
         let proxies: Vec<_> = proxies.split(',').map(str::trim).filter(|secret| !secret.is_empty()).collect();
@@ -106,6 +128,8 @@ impl ControlSettings {
                 "off" => false,
                 _ => return Err(SettingsError::new("LOG_COST", "must be on or off")),
             },
+            webhook_secrets,
+            webhook_targets,
         })
     }
 }
@@ -176,6 +200,8 @@ mod tests {
         let settings = read(&[("PUBLIC_CONTROL_URL", "http://127.0.0.1:8788/"), ("PROXY_SECRETS", "sixteen-characters")]).unwrap();
         assert_eq!(settings.bootstrap_digest, None);
         assert_eq!((settings.push_waiters, settings.log_cost), (2_000, false));
+        assert!(settings.webhook_secrets.is_none());
+        assert_eq!(settings.webhook_targets, WebhookTargets::Public);
         assert_eq!(settings.public_control_url.as_deref(), Some("http://127.0.0.1:8788"));
         assert!(settings.proxy_secrets.contains("sixteen-characters") && !settings.proxy_secrets.contains(""));
     }
@@ -219,6 +245,8 @@ mod tests {
             ("OIDC_ISSUER", "http://tenant.example"),
             ("ACCESS_ISSUER", "team"),
             ("LOG_COST", "yes"),
+            ("WEBHOOK_SECRETS", "00"),
+            ("WEBHOOK_TARGETS", "private"),
         ] {
             assert_eq!(read(&[(name, value)]).unwrap_err().name, name);
         }

@@ -215,6 +215,14 @@ fn filled(world: &World) -> Vec<Value> {
     world.sign_in(ACME, "bob");
     world.put_owner(ACME, "bob", &["keyward.keys.own"]).expect(200);
     world.operator("DELETE", &format!("/v1/owners/ann?company={ACME}"), Value::Null).expect(204);
+    for row in [
+        "webhooks (company, id, url, active, created_at, created_by, since) VALUES (?1, 'wh_1', 'https://h.example', 1, 1, 'ann', 0)",
+        "webhook_events (company, id, type, body) VALUES (?1, 'e1', 'key.created', '{}')",
+        "webhook_deliveries (company, webhook, event, status, attempts, failures, created_at) VALUES (?1, 'wh_1', 1, 'delivered', 1, 0, 1)",
+        "webhook_watches (company, kind, seen, place) VALUES (?1, 'expired', 1, '~')",
+    ] {
+        world.sql(&format!("INSERT INTO {row}"), &[ACME.into()]);
+    }
     world
         .sql("INSERT INTO imports (company, state, touched_at, progress) VALUES (?1, 'done', ?2, '{}')", &[ACME.into(), world.at().into()]);
     world.sql("INSERT INTO sign_ins (company, owner, issued_at, rev) VALUES (?1, 'bob', 1, 0)", &[ACME.into()]);

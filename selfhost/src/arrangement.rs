@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    config::{Binding, Config, Module, ObjectClass, Service, Socket, Source, Storage, Target, Worker},
+    config::{Binding, Config, Module, ObjectClass, Reach, Service, Socket, Source, Storage, Target, Worker},
     settings::Variables,
 };
 
@@ -35,6 +35,10 @@ pub fn control(modules: Vec<Module>, variables: &Variables, links: &Links, port:
     let mut bindings = texts(variables);
     bindings.push(Binding::to("KEYS", Target::Kv("kv")));
     bindings.extend(object_bindings(None));
+    // Customers say where webhooks lead: they have a network of their own, so that no name leads into this one's.
+    bindings.push(Binding::to("WEBHOOKS", Target::Service("webhooks")));
+    let anywhere = variables.get("WEBHOOK_TARGETS").is_some_and(|targets| targets.trim() == "any");
+    let reach = if anywhere { Reach::Everything } else { Reach::Public };
     let control = Worker {
         name: "control",
         modules,
@@ -51,7 +55,8 @@ pub fn control(modules: Vec<Module>, variables: &Variables, links: &Links, port:
     Config {
         services: vec![
             kv(links),
-            Service::Network { name: "network" },
+            Service::Network { name: "network", reach: Reach::Everything },
+            Service::Network { name: "webhooks", reach },
             Service::Disk { name: "objects", path: PathBuf::from(objects) },
             Service::Worker(control),
             Service::Worker(relay),
@@ -75,7 +80,7 @@ pub fn edge(modules: Vec<Module>, variables: &Variables, links: &Links, port: u1
     Config {
         services: vec![
             kv(links),
-            Service::Network { name: "network" },
+            Service::Network { name: "network", reach: Reach::Everything },
             Service::External { name: "relay", address: format!("127.0.0.1:{}", links.relay_port) },
             Service::Worker(edge),
             Service::Worker(objects),

@@ -27,10 +27,12 @@ pub enum Service {
         /// `host:port`.
         address: String,
     },
-    /// Any server, this machine's own included.
+    /// Servers, wherever a name leads to them.
     Network {
         /// Its name.
         name: &'static str,
+        /// Which addresses, after names were resolved.
+        reach: Reach,
     },
     /// A folder that may be written.
     Disk {
@@ -52,6 +54,15 @@ pub struct Socket {
     pub address: String,
     /// The service behind it.
     pub service: &'static str,
+}
+
+/// Which addresses a network has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All, this machine's own included.
+    Everything,
+    /// Those of the public Internet.
+    Public,
 }
 
 /// Code, with what it may reach.
@@ -165,8 +176,12 @@ fn service(service: &Service) -> Value {
             ("name", Value::text(*name)),
             ("external", Value::Struct(vec![("address", Value::text(address)), ("http", no_options)])),
         ]),
-        Service::Network { name } => {
-            let allow = Value::List(vec![Value::text("public"), Value::text("private")]);
+        Service::Network { name, reach } => {
+            let kinds: &[&str] = match reach {
+                Reach::Everything => &["public", "private"],
+                Reach::Public => &["public"],
+            };
+            let allow = Value::List(kinds.iter().map(|kind| Value::text(*kind)).collect());
             let tls = Value::Struct(vec![("trustBrowserCas", Value::Word("true"))]);
             let network = Value::Struct(vec![("allow", allow), ("tlsOptions", tls)]);
             Value::Struct(vec![("name", Value::text(*name)), ("network", network)])

@@ -7,6 +7,9 @@ use keyward_shared::settings::{CommonSettings, SettingsError};
 
 use crate::state::Secrets;
 
+/// Secrets that the edge has no business with.
+const CONTROL_ONLY: [&str; 2] = ["SESSION_SECRETS", "WEBHOOK_SECRETS"];
+
 /// Variables by name.
 pub type Variables = BTreeMap<String, String>;
 
@@ -54,7 +57,8 @@ impl Settings {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-        for name in inputs.secrets.names().filter(|name| *name != "SESSION_SECRETS") {
+        let shared = |name: &&str| !CONTROL_ONLY.contains(name);
+        for name in inputs.secrets.names().filter(shared) {
             both.insert(name.to_owned(), inputs.secrets.setting(name));
         }
 
@@ -63,7 +67,10 @@ impl Settings {
         edge.insert("FORWARD_AUTH".into(), String::new());
 
         let mut control = both;
-        control.insert("SESSION_SECRETS".into(), inputs.secrets.setting("SESSION_SECRETS"));
+        for name in CONTROL_ONLY {
+            control.insert(name.into(), inputs.secrets.setting(name));
+        }
+        control.insert("WEBHOOK_TARGETS".into(), "public".into());
         control.insert("PUBLIC_EDGE_URL".into(), inputs.edge_url.into());
         control.insert("PUBLIC_CONTROL_URL".into(), inputs.control_url.into());
 
@@ -101,10 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn the_edge_knows_no_session_secret() {
+    fn the_edge_knows_no_secret_of_sessions_and_webhooks() {
         let settings = resolve(None, &[]).unwrap();
-        assert!(!settings.edge.contains_key("SESSION_SECRETS"));
-        assert_eq!(settings.control["SESSION_SECRETS"].len(), 64);
+        for name in ["SESSION_SECRETS", "WEBHOOK_SECRETS"] {
+            assert!(!settings.edge.contains_key(name), "{name}");
+            assert_eq!(settings.control[name].len(), 64, "{name}");
+        }
         assert_eq!(settings.edge["TAG_SECRETS"], settings.control["TAG_SECRETS"]);
         assert_eq!((settings.edge["FRESHNESS_S"].as_str(), settings.edge["REVOCATION_BOUND_S"].as_str()), ("60", "180"));
     }

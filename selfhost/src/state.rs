@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 /// The secrets that every deployment needs: 32 random bytes each.
-const DRAWN: [&str; 3] = ["TAG_SECRETS", "RECORD_SECRETS", "SESSION_SECRETS"];
+const DRAWN: [&str; 4] = ["TAG_SECRETS", "RECORD_SECRETS", "SESSION_SECRETS", "WEBHOOK_SECRETS"];
 
 /// The folder cannot be used.
 #[derive(Debug, Error)]

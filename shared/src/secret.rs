@@ -70,7 +70,7 @@ impl SecretList {
     }
 
     /// The MACs of `parts` under each of the secrets, newest first.
-    pub(crate) fn macs<'a>(&'a self, parts: &'a [&'a [u8]]) -> impl Iterator<Item = [u8; 32]> + 'a {
+    pub fn macs<'a>(&'a self, parts: &'a [&'a [u8]]) -> impl Iterator<Item = [u8; 32]> + 'a {
         self.0.iter().map(move |secret| Self::keyed_mac(secret, parts).finalize().into_bytes().into())
     }
 

@@ -9,7 +9,7 @@ use keyward_shared::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{answer::Handled, cursor::Pages, failure::Failure, query::Query, turn::Turn};
+use super::{answer::Handled, cursor::Pages, failure::Failure, query::Query, turn::Turn, webhooks::events};
 use crate::{
     call::AuditNote,
     sql::{Columns, Row, Sql, SqlError, Value as SqlValue},
@@ -80,7 +80,8 @@ pub fn append(sql: &impl Sql, now: Millis, note: &AuditNote) -> Result<(), Failu
             (&hash).into(),
         ],
     )?;
-    continue_from(sql, &note.company, entry.sequence, &hash)
+    continue_from(sql, &note.company, entry.sequence, &hash)?;
+    events::follow(sql, now, note, &hash)
 }
 
 /// The text of an entry that is hashed.

@@ -18,7 +18,7 @@ pub const OWNER_DELETED: &str = "the owner was deleted";
 
 /// The tables with rows of a company, each with its primary key: in this order they are emptied. What is to be told to other
 /// objects stays until it is told; it is true, or outdated by a higher revision.
-const OF_COMPANY: [(&str, &str); 13] = [
+const OF_COMPANY: [(&str, &str); 17] = [
     ("sweeps", "company, owner"),
     ("departures", "company, owner, rev"),
     ("sessions", "digest"),
@@ -32,6 +32,10 @@ const OF_COMPANY: [(&str, &str); 13] = [
     ("used_links", "company, nonce"),
     ("idempotency", "company, actor, method, path, key"),
     ("imports", "company"),
+    ("webhook_watches", "company, kind"),
+    ("webhook_deliveries", "company, webhook, event"),
+    ("webhook_events", "number"),
+    ("webhooks", "company, id"),
 ];
 
 /// Notes that the owner was deleted with revision `rev`: the owner's keys up to then are revoked, in handfuls once the change is

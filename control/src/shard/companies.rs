@@ -98,6 +98,10 @@ impl<S: Sql> Turn<'_, S> {
         let rev = next_rev(self.sql, self.now)?;
         self.sql.execute("DELETE FROM companies WHERE company = ?1", &[(&company).into()])?;
         background::erase(self.sql, &company, rev)?;
+        // So that nothing is sent any more of what is still to be erased.
+        for table in ["webhooks", "webhook_watches"] {
+            self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1"), &[(&company).into()])?;
+        }
         // What the Registry was to hear before is no longer true.
         self.sql.execute("DELETE FROM outbox WHERE kind = 'registration' AND company = ?1", &[(&company).into()])?;
         outbox::add_change(self.sql, self.now, outbox::Kind::Company, &company, "", rev)?;

@@ -6,7 +6,7 @@ use super::{answer::Handled, ceilings, failure::Failure, rows, turn::Turn};
 use crate::{idempotency::Place, sql::Sql};
 
 /// Members of an answer that are given out once.
-const SECRET: [&str; 2] = ["key", "url"];
+const SECRET: [&str; 3] = ["key", "url", "secret"];
 /// Members that are left out of an answer that is longer than [`LONGEST`].
 const BULKY: [&str; 1] = ["owners"];
 /// The longest answer that is kept whole, in bytes: the object's storage takes no more than two million in a row.

@@ -44,6 +44,7 @@ mod usage;
 mod usage_read;
 pub mod validate;
 mod walk;
+pub mod webhooks;
 
 use keyward_shared::{
     ids::CompanyId,
@@ -54,7 +55,14 @@ use keyward_shared::{
 };
 
 pub use self::turn::Random;
-use self::{answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, turn::Turn};
+use self::{
+    answer::Handled,
+    failure::Failure,
+    outbox::Delivery,
+    publish::Publication,
+    turn::Turn,
+    webhooks::deliveries::{self, Message, Outcome},
+};
 use crate::cursor;
 use crate::{
     call::{
@@ -339,11 +347,29 @@ impl<S: Sql> Shard<S> {
         self.sql.transaction(|| publish::published(&self.sql, &self.settings.common.timing, now, publication, success))
     }
 
+    /// Takes notifications one handful further: what is due by the clock, and which webhooks are to hear of what happened.
+    /// False: there is nothing to do.
+    pub fn advance_webhooks(&self, now: Millis) -> Result<bool, Failure> {
+        self.sql.transaction(|| webhooks::advance(&self.sql, now))
+    }
+
+    /// At most `limit` messages to webhooks that are due now; true: there was other work, and may be more. Whoever takes them
+    /// says with [`Self::answered`] what came of each; where nobody does they are due again.
+    pub fn messages(&self, now: Millis, random: Random<'_>, limit: u64) -> Result<(Vec<Message>, bool), Failure> {
+        self.sql.transaction(|| deliveries::take(&self.sql, &self.settings, now, random, limit))
+    }
+
+    /// A message was answered, or not.
+    pub fn answered(&self, now: Millis, random: Random<'_>, message: &Message, outcome: &Outcome) -> Result<(), Failure> {
+        self.sql.transaction(|| deliveries::answered(&self.sql, now, random, message, outcome))
+    }
+
     /// Removes what has outlived its time.
     pub fn prune(&self, now: Millis) -> Result<(), Failure> {
         self.sql.transaction(|| {
             restore::advance(&self.sql, now)?;
-            Ok(usage::prune(&self.sql, now)?)
+            usage::prune(&self.sql, now)?;
+            Ok(deliveries::prune(&self.sql, now)?)
         })
     }
 
@@ -357,8 +383,8 @@ impl<S: Sql> Shard<S> {
         if self.going_on()? {
             return Ok(Some(now));
         }
-        let due = [outbox::next_due(&self.sql)?, publish::next_due(&self.sql)?, restore::next_due(&self.sql, now)?];
-        Ok(due.into_iter().flatten().min())
+        let (told, put) = (outbox::next_due(&self.sql)?, publish::next_due(&self.sql)?);
+        Ok([told, put, restore::next_due(&self.sql, now)?, deliveries::next_due(&self.sql)?].into_iter().flatten().min())
     }
 }
 

@@ -126,6 +126,39 @@ const VERSION_2: Migration = &[
     // Companies that come back from a backup, or did lately: how far each is.
     "CREATE TABLE imports (company TEXT PRIMARY KEY, state TEXT NOT NULL, touched_at INTEGER NOT NULL, progress TEXT NOT NULL) WITHOUT ROWID",
     "CREATE INDEX imports_by_state ON imports (state, touched_at)",
+    // Webhooks. `since` is the number of the last event before it was made. `due_at` is when one of its deliveries is due next,
+    // `rest_until` how long it is left alone after a failure, `served_at` when it was last served: nobody is served twice before all.
+    "CREATE TABLE webhooks (
+        company TEXT NOT NULL, id TEXT NOT NULL, url TEXT NOT NULL, events TEXT, name TEXT, active INTEGER NOT NULL, disabled_reason TEXT,
+        created_at INTEGER NOT NULL, created_by TEXT NOT NULL, since INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0, due_at INTEGER,
+        served_at INTEGER NOT NULL DEFAULT 0, rest_until INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, failing_since INTEGER,
+        failed_at INTEGER, ended INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (company, id)
+    ) WITHOUT ROWID",
+    "CREATE INDEX webhooks_by_due ON webhooks (due_at) WHERE due_at IS NOT NULL",
+    // What happened, with the body as it is sent; `spread`: every webhook that wants it has a delivery of it.
+    "CREATE TABLE webhook_events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, company TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL,
+        spread INTEGER NOT NULL DEFAULT 0
+    )",
+    "CREATE UNIQUE INDEX webhook_events_by_id ON webhook_events (company, id)",
+    "CREATE INDEX webhook_events_to_spread ON webhook_events (number) WHERE spread = 0",
+    // `attempts` counts what was taken to be sent, `failures` what is known to have failed since the last beginning.
+    "CREATE TABLE webhook_deliveries (
+        company TEXT NOT NULL, webhook TEXT NOT NULL, event INTEGER NOT NULL, status TEXT NOT NULL, attempts INTEGER NOT NULL,
+        failures INTEGER NOT NULL, created_at INTEGER NOT NULL, due_at INTEGER, attempted_at INTEGER, ended_at INTEGER, code INTEGER, error TEXT,
+        PRIMARY KEY (company, webhook, event)
+    ) WITHOUT ROWID",
+    "CREATE INDEX webhook_deliveries_by_due ON webhook_deliveries (company, webhook, due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX webhook_deliveries_by_status ON webhook_deliveries (company, webhook, status, event)",
+    "CREATE INDEX webhook_deliveries_by_event ON webhook_deliveries (event)",
+    "CREATE INDEX webhook_deliveries_by_end ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL",
+    // What is due by the clock alone, for each company that wants to hear of it: `seen` is up to when it was told, `place` the
+    // last key of that millisecond.
+    "CREATE TABLE webhook_watches (
+        company TEXT NOT NULL, kind TEXT NOT NULL, seen INTEGER NOT NULL, place TEXT NOT NULL, due_at INTEGER, PRIMARY KEY (company, kind)
+    ) WITHOUT ROWID",
+    "CREATE INDEX webhook_watches_by_due ON webhook_watches (due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX keys_by_end ON keys (company, expires_at, key_id) WHERE expires_at IS NOT NULL AND revoked_at IS NULL",
 ];
 
 /// Creates the tables or brings them up to date; does nothing where they are.

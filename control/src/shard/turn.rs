@@ -98,10 +98,13 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::ImportKeys => self.import_keys(),
             // Answered, or taken, in parts.
             Endpoint::ExportAudit | Endpoint::ExportCompany | Endpoint::ImportCompany => Err(Failure::not_found("path")),
-            Endpoint::ListWebhooks | Endpoint::CreateWebhook | Endpoint::GetWebhook | Endpoint::ChangeWebhook | Endpoint::DeleteWebhook => {
-                Err(Failure::not_found("path"))
-            }
-            Endpoint::ListDeliveries | Endpoint::ReplayDeliveries => Err(Failure::not_found("path")),
+            Endpoint::ListWebhooks => self.list_webhooks(),
+            Endpoint::CreateWebhook => self.create_webhook(),
+            Endpoint::GetWebhook => self.get_webhook(),
+            Endpoint::ChangeWebhook => self.change_webhook(),
+            Endpoint::DeleteWebhook => self.delete_webhook(),
+            Endpoint::ListDeliveries => self.list_deliveries(),
+            Endpoint::ReplayDeliveries => self.replay_deliveries(),
             // Answered by the Registry's object or by the Worker itself.
             Endpoint::ListCompanies
             | Endpoint::GetPolicy

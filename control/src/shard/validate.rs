@@ -133,7 +133,8 @@ impl Fields {
         self.members.get(field).filter(|value| !value.is_null()).cloned()
     }
 
-    fn text(&mut self, field: &str) -> Option<String> {
+    /// Text as it was sent.
+    pub(super) fn text(&mut self, field: &str) -> Option<String> {
         if let Value::String(text) = self.value(field)? {
             return Some(text);
         }
@@ -141,7 +142,8 @@ impl Fields {
         None
     }
 
-    fn texts(&mut self, field: &str, most: usize) -> Option<Vec<String>> {
+    /// A list of at most `most` texts.
+    pub(super) fn texts(&mut self, field: &str, most: usize) -> Option<Vec<String>> {
         let Some(Value::Array(values)) = self.value(field) else {
             if self.given(field) {
                 self.wrong(field, "must be a list of texts");

@@ -7,3 +7,4 @@ mod object;
 mod registry_object;
 mod shard_object;
 mod sql;
+mod webhooks;

@@ -21,6 +21,7 @@ use worker::{Delay, DurableObject, Env, Error, Method, Request, Response, Result
 use super::{
     object::{self, LONG_PAUSE, now},
     sql::ObjectSql,
+    webhooks,
 };
 use crate::{
     call::{
@@ -42,6 +43,15 @@ const RESCUE: Millis = Millis(6_000);
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long one alarm may go on publishing.
 const ALARM_LIMIT: Millis = Millis(20_000);
+/// How many messages to webhooks are on their way at once: fewer than the connections that the platform allows, because
+/// the store needs some too.
+const REQUESTS: usize = 4;
+/// How much of the other work for webhooks is done without a break.
+const MOST_TURNS: u32 = 20;
+/// How often, while receivers take their time, the alarm looks for what else is due.
+const PACE: Duration = Duration::from_millis(250);
+/// For how long it then goes on with that before it looks at receivers again.
+const PACE_LIMIT: Millis = Millis(2_000);
 
 /// The object of one shard, named by the shard.
 #[durable_object(alarm)]
@@ -217,10 +227,19 @@ impl Shard {
         let start = now();
         // First of all the next try: whatever happens below, there is one.
         object::schedule(&self.state, Some(start.plus(LONG_PAUSE))).await?;
-        let spent = Cell::default();
+        let (end, spent) = (start.plus(ALARM_LIMIT), Cell::default());
         self.deliver_all(&core, &spent).await?;
-        while now() < start.plus(ALARM_LIMIT) {
-            let publications = spend(&core, &spent, || core.due(now(), BATCH)).map_err(failed)?;
+        self.publish_due(&core, end, &spent).await?;
+        self.notify(&core, end, &spent).await?;
+        spend(&core, &spent, || core.prune(now())).map_err(failed)?;
+        log_cost(&core, "alarm", "", &spent);
+        object::schedule(&self.state, core.next_alarm(now()).map_err(sql_failed)?).await
+    }
+
+    /// Publishes what is due.
+    async fn publish_due(&self, core: &Core<ObjectSql>, end: Millis, spent: &Cell<Cost>) -> Result<()> {
+        while now() < end {
+            let publications = spend(core, spent, || core.due(now(), BATCH)).map_err(failed)?;
             if publications.is_empty() {
                 if !core.going_on().map_err(sql_failed)? {
                     break;
@@ -232,12 +251,47 @@ impl Shard {
                 if let Err(error) = &outcome {
                     console_error!("shard {}: cannot publish: {error}", core.name());
                 }
-                spend(&core, &spent, || core.published(now(), publication, outcome.is_ok())).map_err(sql_failed)?;
+                spend(core, spent, || core.published(now(), publication, outcome.is_ok())).map_err(sql_failed)?;
             }
         }
-        spend(&core, &spent, || core.prune(now())).map_err(failed)?;
-        log_cost(&core, "alarm", "", &spent);
-        object::schedule(&self.state, core.next_alarm(now()).map_err(sql_failed)?).await
+        Ok(())
+    }
+
+    /// Sends what is due to webhooks. Receivers take their time: meanwhile everything else goes on, and is not stopped by
+    /// what fails here.
+    async fn notify(&self, core: &Core<ObjectSql>, end: Millis, spent: &Cell<Cost>) -> Result<()> {
+        let mut sending = Vec::new();
+        // Time stands still while nothing is waited for: so work without waiting is counted.
+        let mut turns = 0;
+        loop {
+            let mut worked = false;
+            if sending.len() < REQUESTS && turns < MOST_TURNS && now() < end {
+                worked = spend(core, spent, || core.advance_webhooks(now())).map_err(failed)?;
+                let free = (REQUESTS - sending.len()) as u64;
+                let (messages, more) = spend(core, spent, || core.messages(now(), &mut random, free)).map_err(failed)?;
+                worked |= more;
+                sending.extend(messages.into_iter().map(|message| webhooks::send(&self.env, message)));
+                turns += 1;
+            }
+            if sending.is_empty() {
+                if worked {
+                    continue;
+                }
+                return Ok(());
+            }
+            turns = 0;
+            if let Some((message, outcome)) = webhooks::first(&mut sending, PACE).await {
+                spend(core, spent, || core.answered(now(), &mut random, &message, &outcome)).map_err(failed)?;
+            } else if let Err(error) = self.go_on(core, spent).await {
+                console_error!("shard {}: {error}", core.name());
+            }
+        }
+    }
+
+    /// What must not wait for receivers of webhooks.
+    async fn go_on(&self, core: &Core<ObjectSql>, spent: &Cell<Cost>) -> Result<()> {
+        self.deliver_all(core, spent).await?;
+        self.publish_due(core, now().plus(PACE_LIMIT), spent).await
     }
 
     async fn publish(&self, publication: &Publication) -> Result<()> {

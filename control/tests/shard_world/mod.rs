@@ -1,7 +1,9 @@
 //! A shard over the real `SQLite` with a clock and "random" bytes of the test's own.
 #![allow(dead_code, unreachable_pub)] // each test file uses its own part
 #![allow(clippy::unwrap_used, clippy::panic)] // a failure of the world is a failure of the test
-#![allow(clippy::unused_self, clippy::new_without_default)]
+#![allow(clippy::unused_self, clippy::new_without_default, clippy::needless_pass_by_value)]
+
+pub mod hooks;
 
 use std::cell::Cell;
 
@@ -119,6 +121,11 @@ impl World {
         Self::new().with_people()
     }
 
+    /// The same with other settings.
+    pub fn peopled_with(settings: ControlSettings) -> Self {
+        Self::with(settings).with_people()
+    }
+
     /// Two more companies, in each of which `ann` and `bob` work.
     pub fn with_people(self) -> Self {
         let world = self;
@@ -129,6 +136,12 @@ impl World {
             world.put_owner(id, "admin", &["*", "keyward.*"]).expect(201);
         }
         world
+    }
+
+    /// The same with another instance of the shard, which was opened anew on a copy of the storage.
+    pub fn reopened(self, settings: ControlSettings) -> Self {
+        let copy = self.shard.sql().copy().unwrap();
+        Self { shard: Shard::new(copy, settings, self.shard.name()).unwrap(), ..self }
     }
 
     pub fn at(&self) -> Millis {

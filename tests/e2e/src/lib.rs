@@ -2,8 +2,8 @@
 //!
 //! [`world`] starts a system with a short bound and speaks to it as operator, company or program; [`http`] is what comes back; [`raw`]
 //! sends what no HTTP library would; [`push`] makes traffic and hangs at the Feed object as an edge does; [`waiting`] polls until something
-//! becomes true; [`browser`] drives a real browser, [`provider`] is an identity provider, [`scanner`] reports leaked keys. [`changes`] takes
-//! something away from a key, [`probe`] watches from when on edges keep it out, [`stored`] compares the store with the objects.
+//! becomes true; [`browser`] drives a real browser, [`provider`] is an identity provider, [`receiver`] takes webhooks, [`scanner`] reports leaked
+//! keys. [`changes`] takes something away from a key, [`probe`] watches from when on edges keep it out, [`stored`] compares the store with the objects.
 //!
 //! The tests are in `tests/`, one file per theme. Nothing here reaches into Keyward: what cannot be seen through HTTP, in the store or on
 //! disk is not tested here.
@@ -18,6 +18,7 @@ pub mod probe;
 pub mod provider;
 pub mod push;
 pub mod raw;
+pub mod receiver;
 pub mod scanner;
 pub mod stored;
 pub mod waiting;

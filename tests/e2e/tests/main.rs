@@ -22,4 +22,5 @@ mod restore;
 mod rights;
 mod rotation;
 mod stale;
+mod webhooks;
 mod wrangler;
