@@ -5,7 +5,7 @@
 mod shard_world;
 
 use keyward_control::{
-    call::{ApiCall, AskPortion, Credential, ImportPart, ImportStep},
+    call::{ApiCall, AskPortion, Claimed, Credential, ImportPart, ImportStep},
     shard::{outbox::Delivery, restore::Taken},
     sql::Value as SqlValue,
 };
@@ -17,7 +17,7 @@ use keyward_shared::{
     time::Millis,
 };
 use serde_json::{Map, Value, json};
-use shard_world::{ACME, OTHER, World, asked, bootstrap, company, digest_of, key, path_of, publish};
+use shard_world::{ACME, OTHER, World, asked, bootstrap, company, digest_of, hooks, key, path_of, publish};
 
 const PATH: &str = "/v1/companies/acme-6263687/import";
 
@@ -556,4 +556,50 @@ fn a_company_of_many_keys_goes_and_comes_in_parts_and_lives_on_meanwhile() {
     third.shard.prune(Millis(third.now.get())).unwrap();
     assert_eq!(left(), before - 1_000);
     nothing_remains(&third);
+}
+
+#[test]
+fn webhooks_imported_keys_and_those_of_an_owner_who_has_just_gone_come_back_too() {
+    let old = hooks::world();
+    let hook = hooks::hook(&old, ACME, json!({"events": ["key.revoked", "key.expiring"], "name": "Chat"})).expect(201);
+    let call = old.request(
+        &bootstrap(),
+        "POST",
+        &format!("/v1/keys/import?company={ACME}"),
+        &json!({"keys": [{"sha256": Digest::of(b"theirs").to_hex(), "name": "theirs", "owner": "ann"},
+            {"sha256": Digest::of(b"too").to_hex(), "name": "too", "owner": "ann"}]})
+        .to_string(),
+    );
+    let imported = old.shard.handle_claimed(old.at(), &mut old.random(), &call, Some(&Claimed { taken: Vec::new() }));
+    assert_eq!(imported.status, 201);
+    let gone = old.operator("POST", &format!("/v1/keys?company={ACME}"), json!({"name": "gone", "owner": "bob"})).expect(201);
+    // What is not yet written of the keys of an owner who was deleted is so all the same.
+    old.operator("DELETE", &format!("/v1/owners/bob?company={ACME}"), Value::Null).expect(204);
+    let file = export(&old, ACME, || {});
+
+    let world = World::with(hooks::with_secrets());
+    world.wait(60);
+    world.random()(&mut vec![0; 32 * 1_000]);
+    assert_eq!(import(&world, &file).0, 201);
+    let there = |target: &str| world.operator("GET", &format!("{target}?company={ACME}"), Value::Null).expect(200);
+    let mut expected = hook;
+    expected.as_object_mut().unwrap().remove("secret");
+    assert_eq!(there("/v1/webhooks")["webhooks"], json!([expected]));
+    assert_eq!(there(&path_of(&gone))["status"], "revoked");
+    let listed = there("/v1/keys")["keys"].clone();
+    let imported: Vec<_> = listed.as_array().unwrap().iter().filter(|key| key["imported"] == true).collect();
+    assert_eq!(imported.len(), 2, "{listed}");
+    // The registry of this deployment is to know whose these digests are.
+    world.go_on();
+    let claimed: usize = world
+        .shard
+        .deliveries(world.at())
+        .unwrap()
+        .into_iter()
+        .map(|delivery| if let Delivery::Claim(_, claims) = delivery { claims.digests.len() } else { 0 })
+        .sum();
+    assert_eq!(claimed, 2);
+    // It hears of what happens from now on, and of nothing that was before.
+    world.operator("POST", &format!("{}/revoke?company={ACME}", path_of(imported[0])), json!({})).expect(200);
+    assert_eq!(hooks::told(&world).iter().map(|(event, _)| event.as_str()).collect::<Vec<_>>(), ["key.revoked"]);
 }

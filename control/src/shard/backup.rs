@@ -146,6 +146,25 @@ pub(super) const KINDS: &[Kind] = &[
         step: 500,
         derived: &[],
     },
+    // Their secrets follow from the deployment's. What is still to be sent to them is not part of it.
+    Kind {
+        name: "webhook",
+        table: "webhooks",
+        columns: &[
+            ("id", Text),
+            ("url", Text),
+            ("events", Json),
+            ("name", Text),
+            ("active", Truth),
+            ("disabled_reason", Text),
+            ("created_at", Number),
+            ("created_by", Text),
+        ],
+        order: &["id"],
+        condition: "?2 >= 0 AND k.deleted = 0",
+        step: 100,
+        derived: &["since"],
+    },
     Kind {
         name: "audit",
         table: "audit",

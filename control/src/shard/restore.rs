@@ -25,6 +25,7 @@ use super::{
     rows,
     turn::{Random, Turn, current_rev},
     validate::Fields,
+    webhooks::watches,
 };
 use crate::{
     call::{ImportPart, ImportStep, Refused},
@@ -378,6 +379,7 @@ impl<S: Sql> Turn<'_, S> {
             "key" => self.key_line(&mut fields, &header)?,
             "use" => self.use_line(&mut fields)?,
             "bucket" => self.bucket_line(&mut fields)?,
+            "webhook" => self.webhook_line(&mut fields)?,
             "audit" => self.audit_line(&mut fields, progress)?,
             _ => return Err(bad_line("this kind of line cannot be restored")),
         };
@@ -432,6 +434,7 @@ impl<S: Sql> Turn<'_, S> {
         outbox::add_change(self.sql, self.now, outbox::Kind::Company, &self.company, "", rev)?;
         let row = rows::company(self.sql, &self.company)?.ok_or_else(|| Failure::not_found("company"))?;
         companies::register(self.sql, self.now, self.shard, &self.company, rev, Some(companies::view(&row)))?;
+        watches::reconcile(self.sql, &self.company, self.now)?;
         let after = json!({ "exported_at": progress.header.exported_at, "restored": counted(&progress.counts) });
         self.record(self.company.as_str(), Value::Null, after)
     }

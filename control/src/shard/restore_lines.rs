@@ -22,6 +22,7 @@ use super::{
     rows::{self, worth},
     turn::Turn,
     validate::{Fields, MAX_WHOLE},
+    webhooks,
 };
 use crate::{
     sql::{Sql, Value as SqlValue},
@@ -222,6 +223,39 @@ impl<S: Sql> Turn<'_, S> {
         let id = id.ok_or_else(|| Failure::not_found("key"))?;
         let known = self.sql.execute("SELECT 1 FROM keys WHERE company = ?1 AND key_id = ?2", &[(&self.company).into(), (&id).into()])?;
         if known.is_empty() { Err(unprocessable("key_id", "there is no such key in this backup")) } else { Ok((&id).into()) }
+    }
+
+    /// A webhook. It hears of what happens from now on.
+    pub(super) fn webhook_line(&self, fields: &mut Fields) -> Result<Values, Failure> {
+        let id = fields.required_text("id");
+        if id.as_deref().is_some_and(|id| !webhooks::is_id(id)) {
+            fields.wrong("id", "is not the id of a webhook");
+        }
+        let url = fields.required_text("url").and_then(|url| {
+            webhooks::target::check(&url, self.settings.webhook_targets).map_err(|error| fields.wrong("url", error.to_string())).ok()
+        });
+        let events = webhooks::events_of(fields);
+        let name = fields.label("name", 100);
+        let active = fields.required_truth("active").unwrap_or_default();
+        let disabled_reason = fields.label("disabled_reason", MOST_NAMED);
+        let created_at = self.past(fields, "created_at");
+        let created_by = fields.required_label("created_by", MOST_NAMED);
+        fields.check()?;
+        let (count, since) = webhooks::count_and_last_event(self.sql, &self.company)?;
+        if count >= webhooks::MOST {
+            return Err(unprocessable("id", "a company has at most 20 webhooks"));
+        }
+        Ok(vec![
+            id.into(),
+            url.into(),
+            events.as_ref().map(serde_json::to_string).transpose()?.into(),
+            name.into(),
+            active.into(),
+            disabled_reason.into(),
+            created_at.into(),
+            created_by.into(),
+            since.into(),
+        ])
     }
 
     /// An entry of the trail, which must be the next link of the chain.

@@ -68,7 +68,6 @@ pub(super) fn owner_changed(sql: &impl Sql, now: Millis, company: &CompanyId, ow
 
 impl<S: Sql> Turn<'_, S> {
     /// Executes the call.
-    #[allow(clippy::match_same_arms)] // one group of calls each
     pub(super) fn execute(&mut self) -> Result<Handled, Failure> {
         match self.found.endpoint {
             Endpoint::CreateKey => self.create_key(),
@@ -96,8 +95,6 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::ReadKeyUsage => self.read_key_usage(),
             Endpoint::ExplainKey => self.explain_key(),
             Endpoint::ImportKeys => self.import_keys(),
-            // Answered, or taken, in parts.
-            Endpoint::ExportAudit | Endpoint::ExportCompany | Endpoint::ImportCompany => Err(Failure::not_found("path")),
             Endpoint::ListWebhooks => self.list_webhooks(),
             Endpoint::CreateWebhook => self.create_webhook(),
             Endpoint::GetWebhook => self.get_webhook(),
@@ -105,8 +102,11 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::DeleteWebhook => self.delete_webhook(),
             Endpoint::ListDeliveries => self.list_deliveries(),
             Endpoint::ReplayDeliveries => self.replay_deliveries(),
-            // Answered by the Registry's object or by the Worker itself.
-            Endpoint::ListCompanies
+            // Answered, or taken, in parts; by the Registry's object; by the Worker itself.
+            Endpoint::ExportAudit
+            | Endpoint::ExportCompany
+            | Endpoint::ImportCompany
+            | Endpoint::ListCompanies
             | Endpoint::GetPolicy
             | Endpoint::PutPolicy
             | Endpoint::ListPolicyVersions

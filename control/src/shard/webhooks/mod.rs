@@ -7,9 +7,9 @@ mod log;
 mod parse;
 mod signature;
 pub mod target;
-mod watches;
+pub(super) mod watches;
 
-use keyward_shared::{problem::Code, time::Millis};
+use keyward_shared::{ids::CompanyId, problem::Code, time::Millis};
 use serde_json::{Value, json};
 
 use self::{deliveries::reschedule, events::EventType};
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The most webhooks of a company.
-const MOST: u64 = 20;
+pub(super) const MOST: u64 = 20;
 /// What a request may say about a webhook.
 const FIELDS: &[&str] = &["url", "events", "name", "active"];
 
@@ -72,6 +72,19 @@ fn view(webhook: &Webhook) -> Value {
     })
 }
 
+/// Whether `text` is the form of a webhook's id.
+pub(super) fn is_id(text: &str) -> bool {
+    text.strip_prefix("wh_").is_some_and(|hex| hex.len() == 24 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+}
+
+/// How many webhooks the company has, and the number of the last event of all.
+pub(super) fn count_and_last_event(sql: &impl Sql, company: &CompanyId) -> Result<(u64, u64), SqlError> {
+    let statement =
+        "SELECT (SELECT COUNT(*) FROM webhooks WHERE company = ?1 AND deleted = 0), (SELECT COALESCE(MAX(number), 0) FROM webhook_events)";
+    let mut columns = Columns::of(sql.execute(statement, &[company.into()])?.pop().unwrap_or_default());
+    Ok((columns.number()?, columns.number()?))
+}
+
 /// What the trail holds of a webhook: of its URL only where it leads, because many hold a secret in path or query.
 fn trail(webhook: &Webhook) -> Value {
     let mut said = view(webhook);
@@ -117,8 +130,8 @@ impl<S: Sql> Turn<'_, S> {
         let Some(secrets) = &self.settings.webhook_secrets else {
             return Err(Failure::refused(Code::Conflict, "webhooks need the setting WEBHOOK_SECRETS, which is not set"));
         };
-        let count = self.sql.execute("SELECT COUNT(*) FROM webhooks WHERE company = ?1 AND deleted = 0", &[(&self.company).into()])?;
-        if count.first().and_then(|row| row.first()).is_some_and(|count| count.number() >= MOST) {
+        let (count, since) = count_and_last_event(self.sql, &self.company)?;
+        if count >= MOST {
             return Err(Failure::refused(Code::Conflict, format!("a company has at most {MOST} webhooks")));
         }
         let id = format!("wh_{}", hex::encode(self.draw::<12>()));
@@ -135,7 +148,7 @@ impl<S: Sql> Turn<'_, S> {
         };
         self.sql.execute(
             "INSERT INTO webhooks (company, id, url, events, name, active, created_at, created_by, since) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT COALESCE(MAX(number), 0) FROM webhook_events))",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             &[
                 (&self.company).into(),
                 (&webhook.id).into(),
@@ -145,6 +158,7 @@ impl<S: Sql> Turn<'_, S> {
                 webhook.active.into(),
                 self.now.into(),
                 (&webhook.created_by).into(),
+                since.into(),
             ],
         )?;
         watches::reconcile(self.sql, &self.company, self.now)?;
@@ -234,7 +248,7 @@ impl<S: Sql> Turn<'_, S> {
 }
 
 /// The events of a request, each once, in the order of the list of all; `None`: all.
-fn events_of(fields: &mut Fields) -> Option<Vec<String>> {
+pub(super) fn events_of(fields: &mut Fields) -> Option<Vec<String>> {
     let texts = fields.texts("events", 2 * EventType::ALL.len())?;
     if texts.is_empty() {
         fields.wrong("events", "must name at least one event, or be null for all of them");

@@ -125,7 +125,7 @@ impl Kind {
 }
 
 /// Makes the company's watches be those that its active webhooks want.
-pub(super) fn reconcile(sql: &impl Sql, company: &CompanyId, now: Millis) -> Result<(), SqlError> {
+pub(in crate::shard) fn reconcile(sql: &impl Sql, company: &CompanyId, now: Millis) -> Result<(), SqlError> {
     let wanted = events::wanted(sql, company)?;
     for (name, kind) in KINDS {
         if wanted.contains(&kind.event()) {
