@@ -118,6 +118,11 @@ const ROUTES: &[(&str, &[(&str, Endpoint)])] = &[
     ("/v1/openapi.json", &[("GET", Endpoint::OpenApi)]),
 ];
 
+/// Every route: its method and its path, in which `{}` is the variable part. HEAD goes with GET and is not named.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().flat_map(|(path, methods)| methods.iter().map(move |(method, _)| (*method, *path)))
+}
+
 /// Finds the call that `method` (upper-case; HEAD is answered as GET) and the percent-encoded `path` name.
 pub fn find(method: &str, path: &str) -> Result<Found, Missed> {
     let (methods, argument) = ROUTES.iter().find_map(|(pattern, methods)| Some((methods, matches(pattern, path)?))).ok_or(Missed::Path)?;
