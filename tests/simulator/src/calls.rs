@@ -8,6 +8,7 @@ use keyward_control::{
 };
 use keyward_shared::{
     digest::Digest,
+    ids::OwnerId,
     key::{KeyString, Secret},
     shard::Shard as ShardName,
     time::Millis,
@@ -22,6 +23,8 @@ use crate::{
 
 /// The network that some keys are bound to.
 const NETWORK: &str = "10.0.0.0/8";
+/// With what the names begin of keys that are revoked together.
+const BEGINNINGS: [&str; 4] = ["a ", "renamed", "renamed 1", "Renamed"];
 /// What owners may do besides: make keys of their own.
 const OWN_KEYS: &str = "keyward.keys.own";
 
@@ -84,6 +87,7 @@ pub fn plan(world: &World, op: &Op) -> Option<Planned> {
     let model = world.model.borrow();
     let Asked { company, method, path, body, by, blind } = match op {
         Op::Create { .. } | Op::Patch { .. } | Op::Revoke { .. } | Op::Rotate { .. } | Op::Delete { .. } => about_key(world, &model, op)?,
+        Op::RevokeMany { .. } | Op::ImportKeys { .. } => about_keys(world, &model, op)?,
         _ => about_people(&model, op)?,
     };
     let place = &model.companies[company];
@@ -111,7 +115,7 @@ fn about_key(world: &World, model: &Model, op: &Op) -> Option<Asked> {
     let later = |seconds: u64| rfc3339(Millis((world.time.now() / 1000 + seconds) * 1000));
     let asked = match op {
         Op::Create { company, owner, restriction, network, expires_s, blind, manager, retry: _ } => {
-            let maker = manager.as_ref().and_then(existing).filter(|key| key.parent.is_none());
+            let maker = manager.as_ref().and_then(existing).filter(|key| key.parent.is_none() && !key.imported);
             let (company, owner) = maker.map_or((company % COMPANIES, owner % OWNERS), |maker| (maker.company, maker.owner));
             let restriction = if maker.is_some() { (*restriction).max(2) } else { *restriction };
             let mut body = json!({"name": "a key"});
@@ -166,15 +170,57 @@ fn about_key(world: &World, model: &Model, op: &Op) -> Option<Asked> {
     Some(asked)
 }
 
+fn about_keys(world: &World, model: &Model, op: &Op) -> Option<Asked> {
+    let id = |company: usize, owner: usize| &model.companies[company % COMPANIES].owners[owner % OWNERS].id;
+    let (company, path, body) = match *op {
+        Op::RevokeMany { company, owner, prefix, unused_s } => {
+            let mut body = json!({"reason": "simulated"});
+            if let Some(owner) = owner {
+                body["owner"] = json!(id(company, owner));
+            }
+            if let Some(prefix) = prefix {
+                body["prefix_name"] = json!(BEGINNINGS[usize::from(prefix) % BEGINNINGS.len()]);
+            }
+            if let Some(seconds) = unused_s {
+                body["unused_since"] = json!(rfc3339(Millis((world.time.now() / 1000).saturating_sub(seconds) * 1000)));
+            }
+            (company, "/v1/keys/revoke", body)
+        }
+        Op::ImportKeys { company, owner, keys } => {
+            let import = |_| {
+                let mut text = [0; 32];
+                world.random(&mut text);
+                json!({"sha256": Digest::of(&text).to_hex(), "name": "a key", "owner": id(company, owner)})
+            };
+            (company, "/v1/keys/import", json!({"keys": (0..keys).map(import).collect::<Vec<_>>()}))
+        }
+        _ => return None,
+    };
+    Some(Asked::new(company % COMPANIES, "POST", path.to_owned(), body))
+}
+
 fn about_people(model: &Model, op: &Op) -> Option<Asked> {
     let owner = |company: usize, owner: usize| &model.companies[company % COMPANIES].owners[owner % OWNERS].id;
     let at = |company: usize| format!("/v1/companies/{}", COMPANY_IDS[company % COMPANIES]);
+    let person = |id: &OwnerId, permissions: u8, active: bool| {
+        let mut all: Vec<&str> = SETS[usize::from(permissions) % SETS.len()].to_vec();
+        all.push(OWN_KEYS);
+        json!({"name": id, "permissions": all, "active": active})
+    };
     let (company, method, path, body) = match *op {
         Op::PutOwner { company, owner: number, permissions, active } => {
-            let mut all: Vec<&str> = SETS[usize::from(permissions) % SETS.len()].to_vec();
-            all.push(OWN_KEYS);
             let id = owner(company, number);
-            (company, "PUT", format!("/v1/owners/{id}"), json!({"name": id, "permissions": all, "active": active}))
+            (company, "PUT", format!("/v1/owners/{id}"), person(id, permissions, active))
+        }
+        Op::PutOwners { company, owners, deactivate_missing } => {
+            let named = owners.iter().enumerate().filter_map(|(number, wanted)| {
+                let (id, (permissions, active)) = (owner(company, number), (*wanted)?);
+                let mut object = person(id, permissions, active);
+                object["owner"] = json!(id);
+                Some(object)
+            });
+            let body = json!({"owners": named.collect::<Vec<_>>(), "deactivate_missing": deactivate_missing});
+            (company, "PUT", "/v1/owners".to_owned(), body)
         }
         Op::DeleteOwner { company, owner: number } => (company, "DELETE", format!("/v1/owners/{}", owner(company, number)), Value::Null),
         Op::PutCompany { company, active } => (company, "PUT", at(company), json!({"name": "a company", "active": active})),

@@ -9,6 +9,7 @@ use keyward_shared::{digest::Digest, feed::Subject, ids::KeyId, key::ParsedKey};
 use serde_json::{Value, json};
 
 use crate::{
+    check::broken,
     model::{History, Key, KeyState, Model, Pending, SETS, mask},
     script::{COMPANIES, OWNERS, Op},
     world::World,
@@ -49,9 +50,15 @@ pub fn committed(world: &World, op: &Op, call: &ApiCall, handled: &Handled, rev:
             if expires_s.is_some() {
                 state.expires_at = expires_at;
             }
+            let asked: Value = serde_json::from_str(&call.body).unwrap_or_default();
+            if asked.get("name").is_some() {
+                state.renamed = renamed(&asked["name"]);
+            }
             key.state.push(rev, Some(state));
             pend(world, model, index, rev);
         }
+        Op::RevokeMany { .. } => revoked_many(world, model, call, handled),
+        Op::ImportKeys { .. } => imported(world, model, call, handled, rev),
         Op::Revoke { cascade, .. } => {
             let Some(index) = find(model) else { return };
             let mut family = vec![index];
@@ -61,11 +68,7 @@ pub fn committed(world: &World, op: &Op, call: &ApiCall, handled: &Handled, rev:
                 family.extend((0..model.keys.len()).filter(|child| model.keys[*child].parent == Some(parent)));
             }
             for index in family {
-                let Some(state) = model.keys[index].state.latest().copied().flatten().filter(|state| !state.revoked) else { continue };
-                let shard = model.companies[model.keys[index].company].shard;
-                let rev = world.row_revision(shard, &model.keys[index].id);
-                model.keys[index].state.push(rev, Some(KeyState { revoked: true, ..state }));
-                pend(world, model, index, rev);
+                revoke(world, model, index);
             }
         }
         Op::Delete { .. } => {
@@ -73,8 +76,113 @@ pub fn committed(world: &World, op: &Op, call: &ApiCall, handled: &Handled, rev:
             model.keys[index].state.push(rev, None);
             pend(world, model, index, rev);
         }
+        Op::PutOwners { company, owners, deactivate_missing } => {
+            put_owners(world, model, company % COMPANIES, *owners, *deactivate_missing, handled, rev);
+        }
         _ => about_people(model, op, rev),
     }
+}
+
+/// The key is revoked, at the revision of its row; false: it was before, or is not there.
+fn revoke(world: &World, model: &mut Model, index: usize) -> bool {
+    let Some(state) = model.keys[index].state.latest().copied().flatten().filter(|state| !state.revoked) else { return false };
+    let shard = model.companies[model.keys[index].company].shard;
+    let rev = world.row_revision(shard, &model.keys[index].id);
+    model.keys[index].state.push(rev, Some(KeyState { revoked: true, ..state }));
+    pend(world, model, index, rev);
+    true
+}
+
+/// All keys that the request's filters take are revoked, and no other.
+fn revoked_many(world: &World, model: &mut Model, call: &ApiCall, handled: &Handled) {
+    let asked: Value = serde_json::from_str(&call.body).unwrap_or_default();
+    let Some(company) = model.companies.iter().position(|company| call.company.as_ref() == Some(&company.id)) else { return };
+    let place = &model.companies[company];
+    let shard = place.shard;
+    let owner = asked["owner"].as_str().and_then(|id| place.owners.iter().position(|owner| owner.id.as_str() == id));
+    let unused = asked["unused_since"].as_str().and_then(|at| parse(at).ok()).map(|at| at.0);
+    let wanted = |key: &Key| {
+        let Some(state) = key.state.latest().copied().flatten() else { return false };
+        key.company == company
+            && owner.is_none_or(|owner| key.owner == owner)
+            && asked["prefix_name"].as_str().is_none_or(|beginning| state.name().starts_with(beginning))
+            && unused.is_none_or(|at| world.last_used(shard, &key.id) < at)
+    };
+    let taken: Vec<usize> = (0..model.keys.len()).filter(|index| wanted(&model.keys[*index])).collect();
+    let revoked = taken.into_iter().filter(|index| revoke(world, model, *index)).count();
+    let said = handled.body.as_ref().map(|body| (body["revoked"].clone(), body["more"].clone()));
+    if said != Some((json!(revoked), json!(false))) {
+        broken(world, "all keys that the filters take are revoked together", format!("{asked}: {said:?} instead of {revoked}"));
+    }
+    world.count(if revoked > 1 { "several revoked together" } else { "one or none revoked together" });
+}
+
+/// Another system's keys are there, as the answer and the request say.
+fn imported(world: &World, model: &mut Model, call: &ApiCall, handled: &Handled, rev: u64) {
+    let asked: Value = serde_json::from_str(&call.body).unwrap_or_default();
+    let asked = asked["keys"].as_array().cloned().unwrap_or_default();
+    let made = handled.body.as_ref().and_then(|body| body["keys"].as_array()).cloned().unwrap_or_default();
+    let keys = asked.iter().zip(&made).filter_map(|(asked, made)| {
+        let digest: Digest = asked["sha256"].as_str()?.parse().ok()?;
+        let state = KeyState { revoked: false, expires_at: None, restriction: None, network: false, renamed: None };
+        Some(Key { imported: true, ..key(world, model, made, digest, String::new(), state, rev)? })
+    });
+    let keys: Vec<Key> = keys.collect();
+    if keys.len() != asked.len() {
+        broken(world, "all keys of a request are imported", format!("{asked:?}: {made:?}"));
+    }
+    model.keys.extend(keys);
+    world.count("imported");
+}
+
+/// Owners are as a request says; those who were so already are left alone.
+fn put_owners(
+    world: &World,
+    model: &mut Model,
+    company: usize,
+    owners: [Option<(u8, bool)>; OWNERS],
+    deactivate_missing: bool,
+    handled: &Handled,
+    rev: u64,
+) {
+    let (mut created, mut updated, mut unchanged, mut deactivated) = (0, 0, 0, 0);
+    for (number, wanted) in owners.iter().enumerate() {
+        let was = model.companies[company].owners[number].state.latest().copied().flatten();
+        let is = match (was, *wanted) {
+            (was, Some((permissions, active))) if was == Some((permissions % 6, active)) => {
+                unchanged += 1;
+                continue;
+            }
+            (Some(_), Some((permissions, active))) => {
+                updated += 1;
+                (permissions % 6, active)
+            }
+            (None, Some((permissions, active))) => {
+                created += 1;
+                (permissions % 6, active)
+            }
+            (Some((permissions, true)), None) if deactivate_missing => {
+                deactivated += 1;
+                (permissions, false)
+            }
+            (_, None) => continue,
+        };
+        model.companies[company].owners[number].state.push(rev, Some(is));
+        if was.is_some() {
+            pend_owner(model, company, number, rev);
+        }
+    }
+    let body = handled.body.as_ref();
+    let said = ["created", "updated", "unchanged", "deactivated"].map(|count| body.and_then(|body| body[count].as_u64()));
+    let right = [created, updated, unchanged, deactivated].map(Some);
+    if said != right {
+        broken(
+            world,
+            "owners are made as a request says, and those who are so are left alone",
+            format!("{owners:?}: {said:?}, not {right:?}"),
+        );
+    }
+    world.count(if created + updated + deactivated > 1 { "several owners put" } else { "one owner or none put" });
 }
 
 /// These keys were reported as leaked, and that was committed; how many of them had not been revoked before.
@@ -83,12 +191,7 @@ pub fn leaked(world: &World, digests: &[Digest]) -> usize {
     let reported: Vec<usize> = (0..model.keys.len()).filter(|index| digests.contains(&model.keys[*index].digest)).collect();
     let mut revoked = 0;
     for index in reported {
-        let Some(state) = model.keys[index].state.latest().copied().flatten().filter(|state| !state.revoked) else { continue };
-        let shard = model.companies[model.keys[index].company].shard;
-        let rev = world.row_revision(shard, &model.keys[index].id);
-        model.keys[index].state.push(rev, Some(KeyState { revoked: true, ..state }));
-        pend(world, model, index, rev);
-        revoked += 1;
+        revoked += usize::from(revoke(world, model, index));
     }
     revoked
 }
@@ -192,10 +295,6 @@ fn created(world: &World, model: &Model, call: &ApiCall, handled: &Handled, rev:
     let asked: Value = serde_json::from_str(&call.body).ok()?;
     let text = blind.or_else(|| body["key"].as_str().map(str::to_owned))?;
     let digest = ParsedKey::parse(text.as_bytes()).ok()?.digest();
-    let id = KeyId::new(body["id"].as_str()?).ok()?;
-    let company = model.companies.iter().position(|company| body["company"] == json!(company.id))?;
-    let place = &model.companies[company];
-    let owner = place.owners.iter().position(|owner| body["owner"] == json!(owner.id))?;
     // A successor has what its predecessor still may; everything else was asked for.
     let own = if asked.get("permissions").is_some() { &asked["permissions"] } else { &body["permissions"] };
     let own: Option<Vec<&str>> = own.as_array().map(|own| own.iter().filter_map(Value::as_str).collect());
@@ -205,11 +304,21 @@ fn created(world: &World, model: &Model, call: &ApiCall, handled: &Handled, rev:
         expires_at: expires_at.as_str().and_then(|at| parse(at).ok()).map(|at| at.0),
         restriction: own.map(|own| mask(&own)),
         network: body["allowed_ips"].as_array().is_some_and(|networks| !networks.is_empty()),
+        renamed: renamed(&body["name"]),
     };
     let parent = match &call.credential {
         Credential::Key(digest) => model.keys.iter().position(|key| key.digest == *digest),
         Credential::Session { .. } | Credential::Token(_) | Credential::Vouched(_) => None,
     };
+    Some(Key { parent, ..key(world, model, body, digest, text, state, rev)? })
+}
+
+/// A key with that digest, of whom an answer says, made at `rev`.
+fn key(world: &World, model: &Model, said: &Value, digest: Digest, text: String, state: KeyState, rev: u64) -> Option<Key> {
+    let id = KeyId::new(said["id"].as_str()?).ok()?;
+    let company = model.companies.iter().position(|company| said["company"] == json!(company.id))?;
+    let place = &model.companies[company];
+    let owner = place.owners.iter().position(|owner| said["owner"] == json!(owner.id))?;
     let mut history = History::default();
     history.push(rev, Some(state));
     let subjects = [
@@ -218,5 +327,11 @@ fn created(world: &World, model: &Model, call: &ApiCall, handled: &Handled, rev:
         Subject::company(place.shard_name, &place.id),
         Subject::shard(place.shard_name),
     ];
-    Some(Key { company, owner, id, digest, text, parent, created: world.time.now(), state: history, subjects, orphan: false })
+    let (created, made) = (world.time.now(), world.row_revision(place.shard, &id));
+    Some(Key { company, owner, id, digest, text, imported: false, parent: None, created, made, state: history, subjects, orphan: false })
+}
+
+/// The number in the name of a key that was renamed.
+fn renamed(name: &Value) -> Option<u8> {
+    name.as_str()?.strip_prefix("renamed ")?.parse().ok()
 }

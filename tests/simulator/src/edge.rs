@@ -78,11 +78,11 @@ const PATHS: [(&str, [u8; 4]); 5] = [
 ];
 
 impl Request {
-    /// A request with the key of this number.
+    /// A request with the key of this number; `None`: there is none, or it is an imported one, of which nobody here has the text.
     pub fn with_key(world: &World, key: usize, path: u8) -> Option<Self> {
         let model = world.model.borrow();
         let index = key.checked_rem(model.keys.len())?;
-        let text = model.keys.get(index)?.text.clone();
+        let text = model.keys.get(index).filter(|key| !key.imported)?.text.clone();
         let (path, address) = PATHS[usize::from(path) % PATHS.len()];
         Some(Self { key: Some(index), text, path, address: address.into() })
     }

@@ -136,10 +136,13 @@ fn perform(world: &Rc<World>, op: &Op) {
         change @ (Op::Create { .. }
         | Op::Patch { .. }
         | Op::Revoke { .. }
+        | Op::RevokeMany { .. }
         | Op::Leak { .. }
+        | Op::ImportKeys { .. }
         | Op::Rotate { .. }
         | Op::Delete { .. }
         | Op::PutOwner { .. }
+        | Op::PutOwners { .. }
         | Op::DeleteOwner { .. }
         | Op::PutCompany { .. }
         | Op::DeleteCompany { .. }
@@ -246,7 +249,7 @@ fn converged(world: &World, index: usize) {
     let model = world.model.borrow();
     let key = &model.keys[index];
     let shard = model.companies[key.company].shard_name;
-    let name = record::name(shard, &key.digest);
+    let name = if key.imported { record::imported_name(&key.digest) } else { record::name(shard, &key.digest) };
     let stored = world.store.borrow().current(&name);
     let (Some(value), Some(_)) = (&stored, model.worth_now(index)) else {
         let should_be = model.worth_now(index).is_some();
@@ -256,7 +259,13 @@ fn converged(world: &World, index: usize) {
         }
         return;
     };
-    match Record::open(&world.settings.common.record_secrets, shard, &key.digest, &value.text) {
+    let secrets = &world.settings.common.record_secrets;
+    let opened = if key.imported {
+        Record::open_imported(secrets, &key.digest, &value.text)
+    } else {
+        Record::open(secrets, shard, &key.digest, &value.text)
+    };
+    match opened {
         Ok(record) if record.rev >= model.last_change(index) => {}
         other => {
             if !meddled(world, &name) {

@@ -90,6 +90,15 @@ pub struct KeyState {
     pub restriction: Option<u8>,
     /// Whether it may only be used from the network.
     pub network: bool,
+    /// Its number where it was renamed: see [`KeyState::name`].
+    pub renamed: Option<u8>,
+}
+
+impl KeyState {
+    /// What it is called.
+    pub fn name(&self) -> String {
+        self.renamed.map_or_else(|| "a key".to_owned(), |number| format!("renamed {number}"))
+    }
 }
 
 /// A key.
@@ -103,12 +112,16 @@ pub struct Key {
     pub id: KeyId,
     /// Its digest.
     pub digest: Digest,
-    /// The key itself.
+    /// The key itself; empty for an imported one, which is another system's.
     pub text: String,
+    /// Whether it was imported: edges do not look for it, but its record is in the store.
+    pub imported: bool,
     /// The key that made it, by number.
     pub parent: Option<usize>,
     /// True time of its creation.
     pub created: u64,
+    /// The revision of its row when it was made: of what is new nobody needs to hear.
+    pub made: u64,
     /// What it was; `None`: deleted.
     pub state: History<Option<KeyState>>,
     /// Its subjects in the feed.
@@ -251,7 +264,7 @@ mod tests {
 
     #[test]
     fn permissions_are_the_owners_within_the_keys_own() {
-        let key = KeyState { revoked: false, expires_at: Some(10), restriction: None, network: false };
+        let key = KeyState { revoked: false, expires_at: Some(10), restriction: None, network: false, renamed: None };
         let worth = |owner, set: Option<usize>| Worth {
             key: KeyState { restriction: set.map(|set| mask(SETS[set])), ..key },
             owner,

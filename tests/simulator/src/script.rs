@@ -77,8 +77,19 @@ pub enum Op {
         key: usize,
         cascade: bool,
     },
+    RevokeMany {
+        company: usize,
+        owner: Option<usize>,
+        prefix: Option<u8>,
+        unused_s: Option<u64>,
+    },
     Leak {
         key: usize,
+        keys: usize,
+    },
+    ImportKeys {
+        company: usize,
+        owner: usize,
         keys: usize,
     },
     Rotate {
@@ -94,6 +105,12 @@ pub enum Op {
         owner: usize,
         permissions: u8,
         active: bool,
+    },
+    /// Of each owner, where the call names them, the number of the set of permissions, and active or not.
+    PutOwners {
+        company: usize,
+        owners: [Option<(u8, bool)>; OWNERS],
+        deactivate_missing: bool,
     },
     DeleteOwner {
         company: usize,
@@ -250,10 +267,41 @@ impl Script {
             } else {
                 traffic(&mut draw)
             };
-            ops.push((at, op));
+            ops.push((at, op.clone()));
+            match op {
+                Op::DeleteCompany { company } if draw.bool() => make_again(&mut draw, company, &mut at, &mut ops),
+                // Keys that were made in one turn, and the end of their owner right after it.
+                Op::ImportKeys { company, owner, .. } if draw.u8(..3) == 0 => ops.push((at, Op::DeleteOwner { company, owner })),
+                _ => {}
+            }
         }
         Self { seed, feed_groups, push, ops }
     }
+}
+
+/// A company that was just deleted is made again, as soon as that is possible: tried at once and a little later, with its
+/// people and a key.
+fn make_again(draw: &mut fastrand::Rng, company: usize, at: &mut u64, ops: &mut Vec<(u64, Op)>) {
+    for longest in [100, 2_000, 20_000] {
+        *at += draw.u64(..longest);
+        ops.push((*at, Op::PutCompany { company, active: true }));
+    }
+    *at += draw.u64(..200);
+    ops.push((*at, Op::PutOwners { company, owners: [Some((0, true)); OWNERS], deactivate_missing: false }));
+    *at += draw.u64(..200);
+    ops.push((
+        *at,
+        Op::Create {
+            company,
+            owner: draw.usize(..OWNERS),
+            restriction: 0,
+            network: false,
+            expires_s: None,
+            blind: false,
+            manager: None,
+            retry: false,
+        },
+    ));
 }
 
 /// Mostly moments, sometimes minutes, now and then up to so many hours.
@@ -288,21 +336,38 @@ fn mutation(draw: &mut fastrand::Rng) -> Op {
             manager: (draw.u8(..4) == 0).then(|| draw.usize(..1_000)),
             retry: draw.u8(..4) == 0,
         },
-        25..=39 => Op::Patch {
+        25..=37 => Op::Patch {
             key,
             restriction: draw.bool().then(|| draw.u8(..6)),
             expires_s: (draw.u8(..3) == 0).then(|| draw.u64(5..600)),
             network: (draw.u8(..4) == 0).then(|| draw.bool()),
             rename: draw.bool(),
         },
+        38 | 39 => {
+            let by = draw.u8(..3);
+            Op::RevokeMany {
+                company,
+                owner: (by == 0).then_some(owner),
+                prefix: (by == 1 || draw.u8(..4) == 0).then(|| draw.u8(..)),
+                unused_s: (by == 2 || draw.u8(..4) == 0).then(|| draw.u64(10..7_200)),
+            }
+        }
         40..=47 => {
             let overlap_s = if draw.bool() { None } else { Some(*draw.choice(&[0, 2, 30, 120]).unwrap_or(&0)) };
             Op::Rotate { key, overlap_s, blind: draw.u8(..4) == 0 }
         }
         48..=55 => Op::Revoke { key, cascade: draw.u8(..4) == 0 },
         56 | 57 => Op::Leak { key, keys: draw.usize(1..4) },
-        58..=64 => Op::Delete { key },
-        65..=84 => Op::PutOwner { company, owner, permissions: draw.u8(..6), active: draw.u8(..4) != 0 },
+        58..=62 => Op::Delete { key },
+        63 | 64 => Op::ImportKeys { company, owner, keys: draw.usize(1..9) },
+        65..=80 => Op::PutOwner { company, owner, permissions: draw.u8(..6), active: draw.u8(..4) != 0 },
+        81..=84 => {
+            let mut owners = [None; OWNERS];
+            for _ in 0..draw.u8(1..4) {
+                owners[draw.usize(..OWNERS)] = Some((draw.u8(..6), draw.u8(..4) != 0));
+            }
+            Op::PutOwners { company, owners, deactivate_missing: draw.u8(..8) == 0 }
+        }
         85..=87 => Op::DeleteOwner { company, owner },
         88..=93 => Op::PutCompany { company, active: draw.u8(..3) != 0 },
         94 => Op::DeleteCompany { company },

@@ -95,21 +95,53 @@ fn heard(world: &World, shard: usize, op: &Op, call: &ApiCall, handled: &Handled
             None => *first.borrow_mut() = id,
         }
     }
+    if let Op::PutCompany { company, active } = op {
+        made_again(world, *company, *active, handled.status);
+    }
     if (200..300).contains(&handled.status) {
-        if rev <= before {
-            if !unchanged(op) {
-                check::broken(world, "a change raises the revision", format!("{op:?}: {rev} after {before}"));
-            }
-            return; // it found everything as it wanted it
+        let changed = rev > before;
+        if !changed && !unchanged(op, handled) {
+            check::broken(world, "a change raises the revision", format!("{op:?}: {rev} after {before}"));
         }
-        world.revs.borrow_mut()[shard % 2] = rev;
-        committed(world, op, call, handled, rev, blind);
+        if changed {
+            world.revs.borrow_mut()[shard % 2] = rev;
+        }
+        if changed || matches!(op, Op::PutOwners { .. }) {
+            committed(world, op, call, handled, rev, blind);
+        }
     }
 }
 
-/// Changes that may find everything as they want it.
-fn unchanged(op: &Op) -> bool {
-    matches!(op, Op::Patch { .. } | Op::Revoke { .. })
+/// Whether a change may have found everything as it wants it.
+fn unchanged(op: &Op, handled: &Handled) -> bool {
+    let none = |count: &str| handled.body.as_ref().is_some_and(|body| body[count] == 0);
+    match op {
+        Op::Patch { .. } | Op::Revoke { .. } => true,
+        Op::PutOwners { .. } => ["created", "updated", "deactivated"].into_iter().all(none),
+        _ => false,
+    }
+}
+
+/// A company that is there can be changed; one that was erased can be made again once nothing of it is left, and not before.
+fn made_again(world: &World, company: usize, active: bool, status: u16) {
+    let model = world.model.borrow();
+    let (place, number) = (&model.companies[company % COMPANIES], company % COMPANIES);
+    let was = place.state.latest().copied();
+    let stays_active = number == 0 && !active; // the operator's
+    match (status, was) {
+        (409, Some(None)) => world.count("company still being erased"),
+        (409, _) if !stays_active => {
+            check::broken(world, "a company is refused only while it is being erased", format!("{}: {was:?}", place.id));
+        }
+        (201, Some(None)) => {
+            let left = world.rows_of(place.shard, &place.id);
+            if left != [0, 0, 0, 1] {
+                check::broken(world, "a company that is made again has nothing of the earlier one", format!("{}: {left:?}", place.id));
+            }
+            world.count("company made again");
+        }
+        _ => {}
+    }
 }
 
 /// The answer went out: what it claims about its announcement must be so.
@@ -119,9 +151,9 @@ fn claimed(world: &World, op: &Op, handled: &Handled) {
     let (Op::Revoke { .. } | Op::Patch { .. }, Some(at), Some(id)) = (op, announced, body["id"].as_str()) else { return };
     let model = world.model.borrow();
     let Some(key) = KeyId::new(id).ok().and_then(|id| model.find(&id)).and_then(|index| model.keys.get(index)) else { return };
-    let rev = world.changed_revision(model.companies[key.company].shard, &key.id);
+    let rev = world.row_revision(model.companies[key.company].shard, &key.id);
     let all = key.subjects.iter().filter_map(|subject| model.announced.get(subject)).flatten();
-    let told = rev == 0 || all.map(|(known, _)| *known).any(|known| known >= rev);
+    let told = rev == 0 || rev == key.made || all.map(|(known, _)| *known).any(|known| known >= rev);
     if !told {
         check::broken(world, "announced is said only of what was announced", format!("{op:?} at {}: {body}", at.0));
     }

@@ -225,7 +225,7 @@ impl World {
     /// The revision of the change that a shard's last turn made, where the revision was `before`: what it is about to
     /// announce, or the shard's own where there is nothing to announce.
     pub fn revision_of_change(&self, index: usize, before: u64) -> u64 {
-        let statement = "SELECT max(rev) FROM outbox WHERE kind IN ('key', 'owner', 'company', 'shard') AND rev > ?1";
+        let statement = "SELECT max(rev) FROM outbox WHERE kind IN ('key', 'keys', 'owner', 'company', 'shard') AND rev > ?1";
         match self.number(index, statement, &[before.into()]) {
             0 => self.revision(index),
             rev => rev,
@@ -237,9 +237,17 @@ impl World {
         self.number(index, "SELECT rev FROM keys WHERE key_id = ?1", &[id.into()])
     }
 
-    /// The same, or 0 where the key is as it was made.
-    pub fn changed_revision(&self, index: usize, id: &KeyId) -> u64 {
-        self.number(index, "SELECT rev FROM keys WHERE key_id = ?1 AND rev <> place", &[id.into()])
+    /// When a key was used last, or made where it never was, as its shard knows it, past its instance.
+    pub fn last_used(&self, index: usize, id: &KeyId) -> u64 {
+        let statement = "SELECT COALESCE(NULLIF(u.last_used_at, 0), k.created_at) FROM keys k JOIN key_usage u ON u.company = k.company AND u.key_id = k.key_id \
+             WHERE k.key_id = ?1";
+        self.number(index, statement, &[id.into()])
+    }
+
+    /// How many rows of a company its shard has, past its instance: of keys, their use, owners and the trail.
+    pub fn rows_of(&self, index: usize, company: &CompanyId) -> [u64; 4] {
+        ["keys", "key_usage", "owners", "audit"]
+            .map(|table| self.number(index, &format!("SELECT count(*) FROM {table} WHERE company = ?1"), &[company.into()]))
     }
 
     fn number(&self, index: usize, statement: &str, parameters: &[Value]) -> u64 {
