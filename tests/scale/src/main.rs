@@ -4,6 +4,7 @@
 //! ([`shards`]), measured with this machine's `SQLite` ([`native`], [`storage`], [`turns`]), and then served by the runtime again
 //! ([`runtime`]). All sizes are measured in turn, in one run.
 
+mod conditions;
 mod native;
 mod report;
 mod runtime;
@@ -17,7 +18,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use crate::{native::Asked, report::Report, runtime::Served, shards::Size, storage::Storage};
+use crate::{conditions::Conditions, native::Asked, report::Report, runtime::Served, shards::Size, storage::Storage};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask scale", about = "Measures what a million keys in one shard cost, beside a thousand")]
@@ -28,6 +29,9 @@ struct Arguments {
     /// In how many companies of the shard the most keys are spread once more; 1: not at all
     #[arg(long, default_value_t = 40)]
     companies: usize,
+    /// How many keys the shard has in which the work in the background is measured
+    #[arg(long, default_value_t = 100_000)]
+    background: usize,
     /// How often each operation is measured natively
     #[arg(long, default_value_t = 300)]
     rounds: usize,
@@ -52,6 +56,7 @@ async fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "the report is this program's result")]
 async fn run(arguments: &Arguments) -> Result<()> {
+    let conditions = Conditions::begin();
     let mut sizes: Vec<Size> = arguments.keys.iter().map(|&keys| Size { keys, companies: 1 }).collect();
     let most = arguments.keys.iter().max().copied().context("no keys")?;
     if arguments.companies > 1 {
@@ -79,19 +84,23 @@ async fn run(arguments: &Arguments) -> Result<()> {
         system.start_control().await?;
     }
     let runtime = runtime::rounds(&mut served, arguments.batches).await?;
-    // The largest company last: it is gone then.
-    let largest = served.iter().position(|system| system.size.keys == most && system.size.companies == 1).context("no largest")?;
-    let beside = served[largest].beside_a_sweep().await?;
-    let turns = turns::longest(&mut served[largest])?;
-
-    let report = Report { sizes: served.iter().map(|system| system.size).collect(), storage, native, runtime, turns, beside };
-    println!("{}", report.tables());
-    if let Some(folder) = &arguments.docs {
-        let month = jiff::Timestamp::now().strftime("%Y-%m").to_string();
-        fs::write(folder.join("scale.md"), report.page(&month)).context("cannot write scale.md")?;
-    }
+    let sizes = served.iter().map(|system| system.size).collect();
     for system in served {
         system.stop().await;
+    }
+
+    let background = Size { keys: arguments.background, companies: 1 };
+    let mut system = Served::start(background).await?;
+    system.managers = Some(system.filled().await?.1);
+    system.start_control().await?;
+    let beside = system.beside_a_sweep().await?;
+    let turns = turns::longest(&mut system)?;
+    system.stop().await;
+
+    let report = Report { conditions: conditions.end(), sizes, storage, native, runtime, background, turns, beside };
+    println!("{}", report.tables());
+    if let Some(folder) = &arguments.docs {
+        fs::write(folder.join("scale.md"), report.page()).context("cannot write scale.md")?;
     }
     Ok(())
 }

@@ -8,12 +8,12 @@ use keyward_control::{
     sql::Sql as _,
 };
 use keyward_shared::{digest::Digest, key::ParsedKey, messages::ResolveRequest};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::shards::{Managers, Store, call};
 
 /// What is measured, as it is called in the tables.
-pub(crate) const OPERATIONS: [&str; 10] = [
+pub(crate) const OPERATIONS: [&str; 13] = [
     "create",
     "revoke",
     "get",
@@ -21,10 +21,26 @@ pub(crate) const OPERATIONS: [&str; 10] = [
     "first page of everyone's",
     "page in the middle",
     "first page of one's own",
+    "page by name",
+    "page by expiry",
+    "page by last use",
     "authenticate",
     "resolve",
     "publish (6 records)",
 ];
+
+/// The pages in the middle of the company's list, and the order in which each is.
+pub(crate) const MIDDLES: [(&str, &str); 4] = [
+    ("page in the middle", "-created_at"),
+    ("page by name", "name"),
+    ("page by expiry", "expires_at"),
+    ("page by last use", "last_used_at"),
+];
+
+/// Which of [`MIDDLES`] an operation is.
+pub(crate) fn middle(operation: &str) -> Option<usize> {
+    MIDDLES.iter().position(|(known, _)| *known == operation)
+}
 
 /// One operation, once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,8 +57,8 @@ pub(crate) struct Asked {
     pub(crate) store: Store,
     admin: Credential,
     one: Credential,
-    /// Where a page in the middle of the list begins.
-    pub(crate) middle: String,
+    /// The targets of pages in the middle of the list, in the order of [`MIDDLES`].
+    pub(crate) middles: [String; 4],
     /// Ids and digests of keys that were there before.
     pub(crate) keys: Vec<(String, Digest)>,
 }
@@ -54,22 +70,27 @@ fn credential(key: &str) -> Result<Credential> {
 impl Asked {
     pub(crate) fn new(store: Store, managers: &Managers) -> Result<Self> {
         let (admin, one) = (credential(&managers.admin.key)?, credential(&managers.one.key)?);
-        let mut asked = Self { store, admin, one, middle: String::new(), keys: Vec::new() };
-        asked.middle = asked.walk_to_the_middle()?;
+        let mut asked = Self { store, admin, one, middles: Default::default(), keys: Vec::new() };
+        for (place, (_, sort)) in MIDDLES.into_iter().enumerate() {
+            asked.middles[place] = asked.walk_to_the_middle(sort)?;
+        }
         asked.keys = asked.some_keys()?;
         Ok(asked)
     }
 
-    /// The cursor after half of the company's keys.
-    fn walk_to_the_middle(&self) -> Result<String> {
+    /// The target of the page after half of the company's keys.
+    fn walk_to_the_middle(&self, sort: &str) -> Result<String> {
         let pages = self.store.size.keys / self.store.size.companies / 200 / 2;
         let mut cursor = String::new();
         for _ in 0..pages.max(1) {
-            let target = if cursor.is_empty() { "/v1/keys?limit=200".to_owned() } else { format!("/v1/keys?limit=200&cursor={cursor}") };
+            let mut target = format!("/v1/keys?sort={sort}&limit=200");
+            if !cursor.is_empty() {
+                target += &format!("&cursor={cursor}");
+            }
             let page = self.store.done(&call(&self.admin, "GET", &target, ""))?.body.unwrap_or_default();
             page["next_cursor"].as_str().context("the list has no middle")?.clone_into(&mut cursor);
         }
-        Ok(cursor)
+        Ok(format!("/v1/keys?sort={sort}&cursor={cursor}"))
     }
 
     /// Keys from everywhere in the list of the first company.
@@ -92,12 +113,13 @@ impl Asked {
         &self.keys[round % self.keys.len()]
     }
 
-    fn create(&self) -> ApiCall {
-        call(&self.admin, "POST", "/v1/keys", r#"{"name":"Nightly export of one more"}"#)
+    fn create(&self) -> Result<ApiCall> {
+        let body = json!({"name": "Nightly export of one more", "expires_at": self.store.expiry()?});
+        Ok(call(&self.admin, "POST", "/v1/keys", &body.to_string()))
     }
 
     fn made(&self) -> Result<Value> {
-        self.store.done(&self.create())?.body.context("no key")
+        self.store.done(&self.create()?)?.body.context("no key")
     }
 
     /// Performs one operation; only what an object does for it is measured.
@@ -105,12 +127,12 @@ impl Asked {
         let get = |credential: &Credential, target: &str| call(credential, "GET", target, "");
         let id = |made: &Value| made["id"].as_str().unwrap_or_default().to_owned();
         match OPERATIONS[operation] {
-            "create" => self.api(&self.create()),
+            name if let Some(place) = middle(name) => self.api(&get(&self.admin, &self.middles[place])),
+            "create" => self.api(&self.create()?),
             "revoke" => self.api(&call(&self.admin, "POST", &format!("/v1/keys/{}/revoke", id(&self.made()?)), "{}")),
             "rotate" => self.api(&call(&self.admin, "POST", &format!("/v1/keys/{}/rotate", id(&self.made()?)), "{}")),
             "get" => self.api(&get(&self.admin, &format!("/v1/keys/{}", self.key(round).0))),
             "first page of everyone's" => self.api(&get(&self.admin, "/v1/keys")),
-            "page in the middle" => self.api(&get(&self.admin, &format!("/v1/keys?cursor={}", self.middle))),
             "first page of one's own" => self.api(&get(&self.one, "/v1/keys")),
             "authenticate" => {
                 let request = Authenticate { credential: self.admin.clone(), address: None, request_id: "r".into() };

@@ -20,13 +20,13 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    native::Asked,
+    native::{self, Asked},
     shards::{COMPANIES, Managers, Size, Store, object_file},
     statistics::median,
 };
 
 /// What is measured, and how the log calls it.
-pub(crate) const OPERATIONS: [(&str, &str); 9] = [
+pub(crate) const OPERATIONS: [(&str, &str); 12] = [
     ("create", "POST /v1/keys"),
     ("revoke", "POST /v1/keys/{}/revoke"),
     ("get", "GET /v1/keys/{}"),
@@ -34,6 +34,9 @@ pub(crate) const OPERATIONS: [(&str, &str); 9] = [
     ("first page of everyone's", "GET /v1/keys"),
     ("page in the middle", "GET /v1/keys"),
     ("first page of one's own", "GET /v1/keys"),
+    ("page by name", "GET /v1/keys"),
+    ("page by expiry", "GET /v1/keys"),
+    ("page by last use", "GET /v1/keys"),
     ("authenticate (whoami)", "GET /v1/whoami"),
     ("resolve", "resolve"),
 ];
@@ -58,7 +61,9 @@ pub(crate) struct Served {
     pub(crate) world: World,
     client: Client,
     pub(crate) managers: Option<Managers>,
-    pub(crate) middle: String,
+    middles: [String; 4],
+    /// When the keys that are made here expire.
+    expiry: String,
     keys: VecDeque<(String, String)>,
 }
 
@@ -72,7 +77,15 @@ impl Served {
         .await;
         world.operator("GET", "/v1/whoami", Value::Null).await;
         world.system.stop_edge(0).await;
-        Ok(Self { size, world, client: http::client(), managers: None, middle: String::new(), keys: VecDeque::new() })
+        Ok(Self {
+            size,
+            world,
+            client: http::client(),
+            managers: None,
+            middles: Default::default(),
+            expiry: String::new(),
+            keys: VecDeque::new(),
+        })
     }
 
     /// The shard's database, which is open nowhere else.
@@ -91,12 +104,13 @@ impl Served {
         self.world.system.stop_control().await;
         let store = self.store()?;
         let managers = store.fill()?;
+        self.expiry = store.expiry()?;
         Ok((store, managers))
     }
 
     /// What was found natively, for the same requests here.
     pub(crate) fn learn(&mut self, asked: &Asked) {
-        self.middle.clone_from(&asked.middle);
+        self.middles.clone_from(&asked.middles);
         self.keys = asked.keys.iter().map(|(id, digest)| (id.clone(), digest.to_hex())).collect();
     }
 
@@ -136,7 +150,10 @@ impl Served {
         let (id, digest) = self.keys.pop_front().context("no keys")?;
         self.keys.push_back((id.clone(), digest.clone()));
         let managers = self.managers()?.clone();
-        let one_more = json!({"name": "Nightly export of one more"});
+        let one_more = json!({"name": "Nightly export of one more", "expires_at": self.expiry.clone()});
+        if let Some(place) = native::middle(operation) {
+            return Ok(self.get(&managers.admin.key, &self.middles[place]));
+        }
         Ok(match operation {
             "create" => self.post("/v1/keys", &one_more)?,
             "revoke" | "rotate" => {
@@ -145,7 +162,6 @@ impl Served {
             }
             "get" => self.get(&managers.admin.key, &format!("/v1/keys/{id}")),
             "first page of everyone's" => self.get(&managers.admin.key, "/v1/keys"),
-            "page in the middle" => self.get(&managers.admin.key, &format!("/v1/keys?cursor={}", self.middle)),
             "first page of one's own" => self.get(&managers.one.key, "/v1/keys"),
             "resolve" => {
                 let (links, shard) = (self.world.system.links(), ShardName::of(&self.world.system.settings().common.operator_company));

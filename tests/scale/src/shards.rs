@@ -168,6 +168,12 @@ impl Store {
         number(self.sql(), statement)
     }
 
+    /// When keys expire that are made now: in 90 days.
+    pub(crate) fn expiry(&self) -> Result<String> {
+        let at = jiff::Timestamp::from_millisecond(i64::try_from(self.now.get())? + 7_776_000_000)?;
+        Ok(at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
+    }
+
     /// One call of the API, a millisecond after the one before.
     pub(crate) fn call(&self, call: &ApiCall) -> Handled {
         self.now.set(self.now.get() + 1);
@@ -186,7 +192,8 @@ impl Store {
     }
 
     /// Fills the shard with its keys: people and the first key of each company through the state machine, all other keys as rows like
-    /// that one's, with digests and ids of their own, in the order of life. What is then to be announced and published counts as done.
+    /// that one's, with digests, ids and times of their own, in the order of life; every other one was used once. All keys expire, so
+    /// that each is in the indexes by expiry too. What is then to be announced and published counts as done.
     /// The keys of the first company that are left to be used: `admin`'s and `ONE`'s managers.
     pub(crate) fn fill(&self) -> Result<Managers> {
         for pragma in ["PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000", "PRAGMA wal_autocheckpoint = 100000"] {
@@ -196,7 +203,8 @@ impl Store {
         let per_company = self.size.keys / companies.len();
         for (number, company) in companies.iter().enumerate() {
             self.people(company)?;
-            self.done(&call(&own(company, MANY)?, "POST", "/v1/keys", r#"{"name":"Nightly export of the first"}"#))?;
+            let first = json!({"name": "Nightly export of the first", "expires_at": self.expiry()?}).to_string();
+            self.done(&call(&own(company, MANY)?, "POST", "/v1/keys", &first))?;
             self.settle()?;
             self.more_keys(company, number, companies.len(), per_company)?;
             eprintln!("{:>12} {} keys of {company}", "Keyward", per_company);
@@ -227,15 +235,16 @@ impl Store {
                 "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?5), \
                  one (i, owner, place) AS (SELECT i, CASE i % 10 WHEN 0 THEN 'owner-0' WHEN 1 THEN 'owner-1' ELSE 'owner-' || (2 + i % 98) END, \
                  ?2 + i * ?3 + ?4 FROM n) \
-                 INSERT INTO keys (company, key_id, digest, owner, name, hint, place, created_at, created_by, networks, metadata, manages_keys, \
-                 bootstrap, rev, changed_at, announced_at) \
+                 INSERT INTO keys (company, key_id, digest, owner, name, hint, place, created_at, created_by, expires_at, networks, metadata, \
+                 manages_keys, bootstrap, rev, changed_at, announced_at) \
                  SELECT ?1, 'key_' || hex(randomblob(10)), lower(hex(randomblob(32))), owner, 'Nightly export of ' || i, \
-                 'kw_live_…' || substr(hex(randomblob(2)), 1, 4), place, place - 7200000, owner, '[]', '{}', 0, 0, place, \
+                 'kw_live_…' || substr(hex(randomblob(2)), 1, 4), place, place - 7200000, owner, place + 7776000000, '[]', '{}', 0, 0, place, \
                  place - 7200000, place - 7200000 FROM one",
                 &parameters,
             )?;
             sql.execute(
-                "INSERT INTO key_usage (company, key_id, last_used_at) SELECT company, key_id, 0 FROM keys WHERE company = ?1 AND place >= ?2",
+                "INSERT INTO key_usage (company, key_id, last_used_at) SELECT company, key_id, \
+                 CASE WHEN place % 2 THEN created_at ELSE 0 END FROM keys WHERE company = ?1 AND place >= ?2",
                 &parameters[..2],
             )?;
             sql.execute(
@@ -255,7 +264,7 @@ impl Store {
                  WHERE company = ?1",
                 &parameters[..1],
             )?;
-            sql.execute("UPDATE numbers SET value = (SELECT MAX(place) FROM keys) WHERE name = 'rev'", &[]).map(|_| ())
+            sql.execute("UPDATE numbers SET value = (SELECT MAX(place) FROM keys) WHERE name IN ('rev', 'place')", &[]).map(|_| ())
         };
         sql.transaction(make)?;
         Ok(())
@@ -388,6 +397,56 @@ mod tests {
     fn the_companies_are_of_the_operators_shard() {
         let shard = |id: &str| ShardName::of(&CompanyId::new(id).unwrap());
         assert!(COMPANIES.iter().all(|number| shard(&format!("acme-{number}")) == shard("demo")));
+    }
+
+    fn settings() -> ControlSettings {
+        let hex = "ab".repeat(32);
+        let secrets = ["TAG_SECRETS", "RECORD_SECRETS", "SESSION_SECRETS"];
+        let find = |name: &str| match name {
+            "OPERATOR_COMPANY" => Some("demo".to_owned()),
+            "BOOTSTRAP_DIGEST" => Some(hex.clone()),
+            _ => secrets.contains(&name).then(|| hex.clone()),
+        };
+        ControlSettings::read(&find).unwrap()
+    }
+
+    #[test]
+    fn keys_are_prepared_as_the_state_machine_makes_them() {
+        let folder = std::env::temp_dir().join(format!("keyward-scale-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let name = ShardName::of(&CompanyId::new("demo").unwrap());
+        let store =
+            Store::open(&folder.join("shard.sqlite"), Size { keys: 100, companies: 2 }, settings(), name, 1_790_000_000_000).unwrap();
+        store.fill().unwrap();
+
+        let made = "SELECT key_id FROM keys WHERE name = 'Nightly export of the first'";
+        let prepared = "SELECT key_id FROM keys WHERE name GLOB 'Nightly export of [0-9]*'";
+        for (table, of) in [("keys", "key_id"), ("key_usage", "key_id"), ("audit", "target"), ("puts", "digest")] {
+            let columns = store.sql().execute("SELECT name FROM pragma_table_xinfo(?1)", &[table.into()]).unwrap();
+            for column in columns.iter().map(|row| row[0].text()) {
+                let kinds = |keys: &str| {
+                    let keys = if of == "digest" { keys.replacen("key_id", "digest", 1) } else { keys.to_owned() };
+                    // What is drawn, or counted in milliseconds, is as long for one key as for another.
+                    let length = if ["key_id", "digest", "hint", "place", "target", "hash", "put_at"].contains(&column) {
+                        format!("length({column})")
+                    } else {
+                        "0".into()
+                    };
+                    let statement = format!("SELECT DISTINCT typeof({column}) || {length} FROM {table} WHERE {of} IN ({keys}) ORDER BY 1");
+                    store.sql().execute(&statement, &[]).unwrap()
+                };
+                assert_eq!(kinds(made), kinds(prepared), "{table}.{column}");
+            }
+            let count = |keys: &str| {
+                let keys = if of == "digest" { keys.replacen("key_id", "digest", 1) } else { keys.to_owned() };
+                store.number(&format!("SELECT COUNT(*) FROM {table} WHERE {of} IN ({keys})")).unwrap()
+            };
+            assert_eq!((count(made), count(prepared)), (2, 100), "{table}");
+        }
+        let last = "SELECT MAX(place) FROM keys";
+        assert_eq!(store.number("SELECT value FROM numbers WHERE name = 'place'").unwrap(), store.number(last).unwrap());
+        drop(store);
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

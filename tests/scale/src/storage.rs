@@ -16,6 +16,10 @@ pub(crate) struct Storage {
 
 /// The key itself: its row, what finds it, and what is known of its publication.
 pub(crate) const KEY: [&str; 3] = ["keys", "puts", "dirty"];
+/// When it was used last.
+pub(crate) const USE: [&str; 1] = ["key_usage"];
+/// What the trail says of its creation.
+pub(crate) const AUDIT: [&str; 1] = ["audit"];
 
 impl Storage {
     /// Measures `store`, whose pages are all in its file.
