@@ -63,4 +63,6 @@ CREATE INDEX webhook_deliveries_by_event ON webhook_deliveries (event);
 CREATE INDEX webhook_deliveries_by_end ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
 CREATE TABLE webhook_watches ( company TEXT NOT NULL, kind TEXT NOT NULL, seen INTEGER NOT NULL, place TEXT NOT NULL, due_at INTEGER, PRIMARY KEY (company, kind) ) WITHOUT ROWID;
 CREATE INDEX webhook_watches_by_due ON webhook_watches (due_at) WHERE due_at IS NOT NULL;
+DROP INDEX keys_by_parent;
+CREATE INDEX keys_by_parent ON keys (company, parent, manages_keys, revoked_at) WHERE parent IS NOT NULL;
 CREATE INDEX keys_by_end ON keys (company, expires_at, key_id) WHERE expires_at IS NOT NULL AND revoked_at IS NULL;

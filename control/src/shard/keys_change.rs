@@ -22,6 +22,11 @@ use crate::{
     sql::{Columns, Sql, SqlError},
 };
 
+/// The most keys that one call revokes.
+const MOST: usize = 1_000;
+/// The most keys that one call looks at for those that come from the key that it revokes.
+const WALK: u64 = 10_000;
+
 impl<S: Sql> Turn<'_, S> {
     /// `PATCH /v1/keys/{id}`: null takes a limit away.
     pub(super) fn change_key(&mut self) -> Result<Handled, Failure> {
@@ -89,7 +94,7 @@ impl<S: Sql> Turn<'_, S> {
         Ok(self.key_answer(&new))
     }
 
-    /// `POST /v1/keys/{id}/revoke`: again is the same answer.
+    /// `POST /v1/keys/{id}/revoke`: again is the same answer. As long as one with `cascade` says `more`, another goes on.
     pub(super) fn revoke_key(&mut self) -> Result<Handled, Failure> {
         let query = Query::read(&self.call.query, &["cascade"])?;
         let cascade = query.truth("cascade")?;
@@ -97,41 +102,80 @@ impl<S: Sql> Turn<'_, S> {
         let mut fields = Fields::read(&self.call.body, &["reason"])?;
         let reason = fields.label("reason", 200);
         fields.check()?;
-        let mut family = vec![key.id.clone()];
-        if cascade {
-            self.add_descendants(&mut family)?;
-        }
-        for id in &family {
-            let old = self.reread(id)?;
-            if old.revoked_at.is_none() && ceilings::sees(self.caller, &self.company, &old.owner, &old.id) {
-                self.revoke(&old, reason.as_deref())?;
+        if !cascade {
+            if key.revoked_at.is_none() {
+                revoke(self.sql, self.settings, self.now, &key, &self.actor(), reason.as_deref())?;
+                self.record_revoked(&key)?;
             }
+            return Ok(self.key_answer(&self.reread(&key.id)?));
         }
-        Ok(self.key_answer(&self.reread(&key.id)?))
+        let more = self.revoke_family(&key.id, reason.as_deref())?;
+        let mut handled = self.key_answer(&self.reread(&key.id)?);
+        if let (true, Some(body)) = (more, handled.body.as_mut()) {
+            body["more"] = true.into();
+        }
+        Ok(handled)
     }
 
-    /// Adds, after the one key in `family`, all keys that it made, and those that they made.
-    fn add_descendants(&self, family: &mut Vec<KeyId>) -> Result<(), Failure> {
-        let mut known: BTreeSet<KeyId> = family.iter().cloned().collect();
-        let mut next = 0;
-        while let Some(parent) = family.get(next).cloned() {
+    /// Revokes the key `id` and those that come from it, as many as one turn may; whether there may be more.
+    fn revoke_family(&self, id: &KeyId, reason: Option<&str>) -> Result<bool, Failure> {
+        let (family, mut more) = self.unrevoked_family(id)?;
+        let mut keys = Vec::new();
+        for id in &family {
+            let key = self.reread(id)?;
+            if key.revoked_at.is_some() || !ceilings::sees(self.caller, &self.company, &key.owner, &key.id) {
+                continue;
+            }
+            if keys.len() == MOST {
+                more = true;
+                break;
+            }
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return Ok(more);
+        }
+        let rev = next_rev(self.sql, self.now)?;
+        for key in &keys {
+            self.set_revoked(key, reason, rev)?;
+            publish::mark(self.sql, &key.digest, key.imported, rev, self.now, &self.settings.common.timing)?;
+        }
+        let ids: Vec<KeyId> = keys.into_iter().map(|key| key.id).collect();
+        outbox::add_keys(self.sql, self.now, &self.company, &ids, rev)?;
+        Ok(more)
+    }
+
+    /// The key `id`, the keys that it made, and those that they made; and whether there are more than are looked at in one
+    /// turn. Only keys that manage keys make any. Of the others those that are revoked are passed over without a look, so
+    /// that whoever calls again gets further.
+    fn unrevoked_family(&self, id: &KeyId) -> Result<(Vec<KeyId>, bool), Failure> {
+        let (mut makers, mut family) = (vec![id.clone()], vec![id.clone()]);
+        let mut known: BTreeSet<KeyId> = makers.iter().cloned().collect();
+        let (mut next, mut left) = (0, WALK);
+        while let Some(parent) = makers.get(next).cloned() {
             next += 1;
-            for row in self
-                .sql
-                .execute("SELECT key_id FROM keys WHERE company = ?1 AND parent = ?2", &[(&self.company).into(), (&parent).into()])?
-            {
-                let child: KeyId = Columns::of(row).parsed()?;
-                if known.insert(child.clone()) {
+            for (manages, which) in [(true, "manages_keys = 1"), (false, "manages_keys = 0 AND revoked_at IS NULL")] {
+                let statement = format!(
+                    "SELECT key_id FROM keys INDEXED BY keys_by_parent WHERE company = ?1 AND parent = ?2 AND {which} LIMIT {}",
+                    left + 1
+                );
+                for row in self.sql.execute(&statement, &[(&self.company).into(), (&parent).into()])? {
+                    if left == 0 {
+                        return Ok((family, true));
+                    }
+                    left -= 1;
+                    let child: KeyId = Columns::of(row).parsed()?;
+                    if manages {
+                        if !known.insert(child.clone()) {
+                            continue;
+                        }
+                        makers.push(child.clone());
+                    }
                     family.push(child);
                 }
             }
         }
-        Ok(())
-    }
-
-    fn revoke(&self, old: &KeyRow, reason: Option<&str>) -> Result<(), Failure> {
-        revoke(self.sql, self.settings, self.now, old, &self.actor(), reason)?;
-        self.record_revoked(old)
+        Ok((family, false))
     }
 
     /// Revokes a key with revision `rev` and records it. To be marked and announced by the caller.
