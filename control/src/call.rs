@@ -175,7 +175,7 @@ pub struct AskPortion {
 /// A part of a long answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Portion {
-    /// A refusal, or 200 with whole lines.
+    /// A refusal, or 200 with whole lines; of an answer that is one document all of it comes in the last part.
     pub answer: ApiAnswer,
     /// Where the next part begins; `None`: this is the last one. Not for callers: it is not signed.
     pub next: Option<String>,

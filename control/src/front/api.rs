@@ -43,6 +43,7 @@ async fn call<O: Outside>(request: &Request, found: &Found, context: &Context<'_
     let body = if request.is_safe() { "" } else { request.json()? };
     let Addressed { object, call, home } = addressed(request, found, body, context).await?;
     match found.endpoint {
+        Endpoint::VerifyAudit => return portions::whole(request, Addressed { object, call, home }, context).await,
         Endpoint::ExportAudit => return portions::begin(request, Addressed { object, call, home }, "audit", context).await,
         Endpoint::ExportCompany => return portions::begin(request, Addressed { object, call, home }, "company", context).await,
         _ => {}

@@ -116,6 +116,55 @@ fn the_last_line_may_be_sealed_with_the_hash_of_all_before_it() {
     assert_eq!((text, end), (format!("1\n2\n{{\"keys\":2,\"kind\":\"end\",\"sha256\":\"{hash}\"}}\n"), Ok(())));
 }
 
+#[test]
+fn a_verification_takes_several_turns_and_is_one_answer() {
+    let verify = with_key(request("GET", "/v1/audit/verify"), "demo");
+    let valid = r#"{"valid":true,"entries":12000}"#;
+    let objects = Script::saying([portion("", Some("a")), portion("", Some("b")), portion(valid, None)]);
+    let answer = run(&verify, &objects);
+    assert_eq!((answer.status, header(&answer, "content-type")), (200, Some("application/json")));
+    assert!(answer.more.is_none() && header(&answer, "content-disposition").is_none());
+    assert_eq!(answer.body.as_ref(), valid.as_bytes());
+    let asked = objects.asked.borrow();
+    let places: Vec<_> = asked.iter().map(|(_, _, body)| serde_json::from_str::<AskPortion>(body).unwrap().after).collect();
+    assert_eq!(places, [None, Some("a".into()), Some("b".into())]);
+    assert!(asked.iter().all(|(object, path, _)| (*object, *path) == (Object::Shard(Shard::of(&company("demo"))), PORTION)));
+    drop(asked);
+
+    // Nothing, or a failure, is asked for again; what is then still not there is not half an answer.
+    let said = |(status, body): (u16, Value)| Some(Said { status, body: body.to_string() });
+    let refused = |status: u16, code: &str| {
+        let answer = ApiAnswer { status, headers: Vec::new(), body: json!({"code": code, "request_id": "r1"}).to_string() };
+        (200, serde_json::to_value(Portion { answer, next: None, seal: None }).unwrap())
+    };
+    for (rest, expected) in [
+        (vec![None, said(refused(503, "unavailable")), said(portion(valid, None))], "200"),
+        (vec![None, None, None, said(portion(valid, None))], "503 unavailable"),
+        (vec![said(refused(401, "unauthenticated"))], "401 unauthenticated"),
+        (vec![said(refused(404, "not_found"))], "404 not_found"),
+    ] {
+        let answers = [said(portion("", Some("a")))].into_iter().chain(rest);
+        let objects = Script { answers: RefCell::new(answers.collect()), ..Script::default() };
+        let answer = run(&verify, &objects);
+        let said = if answer.status == 200 { "200".into() } else { code(&answer) };
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn whoever_verifies_from_another_shard_is_asked_for_again_at_each_turn() {
+    let verify = with_key(request("GET", "/v1/audit/verify?company=acme"), "demo");
+    let operator = || caller("demo", "* keyward.operator");
+    let valid = r#"{"valid":true,"entries":6000}"#;
+    let objects = Script::saying([operator(), portion("", Some("a")), operator(), portion(valid, None)]);
+    assert_eq!(run(&verify, &objects).body.as_ref(), valid.as_bytes());
+    assert_eq!(objects.asked().iter().map(|(_, path)| *path).collect::<Vec<_>>(), [AUTHENTICATE, PORTION, AUTHENTICATE, PORTION]);
+    let revoked = || (401, json!({"code": "unauthenticated", "request_id": "r1"}));
+    let objects = Script::saying([operator(), portion("", Some("a")), revoked(), portion(valid, None)]);
+    assert_eq!(code(&run(&verify, &objects)), "401 unauthenticated");
+    assert_eq!(code(&run(&verify, &Script::saying([operator(), portion("", Some("a"))]))), "503 unavailable");
+}
+
 /// A body that comes in pieces; `None`: its sender goes away.
 struct Pieces(VecDeque<Option<Vec<u8>>>);
 

@@ -1,6 +1,8 @@
 //! Answers that come from an object in parts and go out as one: the first part decides the status; each further one is
 //! asked for when the client has taken the one before, so that nothing is held in memory. Where a part cannot be had the
 //! answer is broken off, which every client notices: the last line is missing, and the transfer does not end as it should.
+//!
+//! An answer that is one document, but takes more than one turn, is put together before it goes out ([`whole`]).
 
 use keyward_shared::problem::Code;
 use serde_json::{Value, json};
@@ -87,11 +89,26 @@ pub(super) async fn begin<O: Outside>(
     Ok(Answer { more, ..Answer::lines(text) }.with("Content-Disposition", &format!("attachment; filename=\"{name}.ndjson\"")))
 }
 
+/// The answer to a call that `object` works on in several turns and answers in the last one.
+pub(super) async fn whole<O: Outside>(
+    request: &Request,
+    Addressed { object, call, home }: Addressed,
+    context: &Context<'_, O>,
+) -> Result<Answer, Answer> {
+    let mut ask = AskPortion { call, after: None };
+    loop {
+        let portion = get(object, &ask, context.outside).await.ok_or_else(|| unavailable(request))?;
+        let Some(after) = portion.next else { return Ok(Answer::api(portion.answer)) };
+        ask.after = Some(after);
+        renew(&mut ask, home.as_ref(), context.outside).await.map_err(|refused| refused.unwrap_or_else(|| unavailable(request)))?;
+    }
+}
+
 /// The next part of an answer, and what is still to come then. It is not empty, but maybe where it is the last one.
 pub async fn next<O: Outside>(objects: &O, more: Box<More>) -> Result<(Vec<u8>, Option<Box<More>>), BrokenOff> {
     let More { object, mut ask, home, mut lines } = *more;
     loop {
-        let renewed = renew(&mut ask, home.as_ref(), objects).await;
+        let renewed = renew(&mut ask, home.as_ref(), objects).await.is_ok();
         let portion = if renewed { get(object, &ask, objects).await } else { None };
         let Some(portion) = portion.as_ref().filter(|portion| portion.answer.status == 200) else {
             let status = portion.map_or(Code::Unavailable.status(), |portion| portion.answer.status);
@@ -108,20 +125,20 @@ pub async fn next<O: Outside>(objects: &O, more: Box<More>) -> Result<(Vec<u8>, 
     }
 }
 
-/// Has a caller from another shard authenticated again.
-async fn renew<O: Outside>(ask: &mut AskPortion, home: Option<&Home>, objects: &O) -> bool {
-    let Some(home) = home else { return true };
+/// Has a caller from another shard authenticated again; fails with the refusal, or `None` where nothing is said.
+async fn renew<O: Outside>(ask: &mut AskPortion, home: Option<&Home>, objects: &O) -> Result<(), Option<Answer>> {
+    let Some(home) = home else { return Ok(()) };
     for _ in 0..TRIES {
         match home.caller(objects).await {
             Ok(caller) => {
                 ask.call.credential = Credential::Vouched(caller);
-                return true;
+                return Ok(());
             }
-            Err(Some(_)) => return false,
+            Err(Some(refused)) => return Err(Some(refused)),
             Err(None) => {}
         }
     }
-    false
+    Err(None)
 }
 
 async fn get<O: Outside>(object: Object, ask: &AskPortion, objects: &O) -> Option<Portion> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{answer::Handled, cursor::Pages, failure::Failure, query::Query, turn::Turn, webhooks::events};
 use crate::{
     call::AuditNote,
-    sql::{Columns, Row, Sql, SqlError, Value as SqlValue},
+    sql::{Columns, Sql, SqlError, Value as SqlValue},
     time::rfc3339,
 };
 
@@ -107,41 +107,6 @@ pub(super) fn head(sql: &impl Sql, company: &CompanyId) -> Result<(u64, String),
     Ok((columns.number()?, columns.text()?))
 }
 
-/// Follows the chain from its first entry to its last: the number of entries, or the first that is not as it was
-/// written.
-pub fn verify(sql: &impl Sql, company: &CompanyId) -> Result<Result<u64, u64>, SqlError> {
-    let (last, last_hash) = head(sql, company)?;
-    let (mut sequence, mut previous) = (0, "0".repeat(64));
-    loop {
-        let statement = "SELECT sequence, actor, action, target, entry, hash FROM audit WHERE company = ?1 AND sequence > ?2 ORDER BY sequence LIMIT 500";
-        let rows = sql.execute(statement, &[company.into(), sequence.into()])?;
-        if rows.is_empty() {
-            let whole = sequence == last && previous == last_hash;
-            return Ok(if whole { Ok(sequence) } else { Err(sequence + 1) });
-        }
-        for row in rows {
-            match link(row, sequence + 1, &previous)? {
-                Some(hash) => (sequence, previous) = (sequence + 1, hash),
-                None => return Ok(Err(sequence + 1)),
-            }
-        }
-    }
-}
-
-/// The hash of the entry in `row`, where it is the `sequence`th and follows `previous`.
-fn link(row: Row, sequence: u64, previous: &str) -> Result<Option<String>, SqlError> {
-    let mut columns = Columns::of(row);
-    let number = columns.number()?;
-    let (actor, action, target, text, hash) = (columns.text()?, columns.text()?, columns.text()?, columns.text()?, columns.text()?);
-    let Ok(entry) = serde_json::from_str::<Entry>(&text) else { return Ok(None) };
-    let right = number == sequence
-        && entry.sequence == sequence
-        && entry.previous == previous
-        && (entry.actor, entry.action, entry.target) == (actor, action, target)
-        && Digest::of(text.as_bytes()).to_hex() == hash;
-    Ok(right.then_some(hash))
-}
-
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/audit`: newest first.
     pub(super) fn list_audit(&self) -> Result<Handled, Failure> {
@@ -202,14 +167,5 @@ impl<S: Sql> Turn<'_, S> {
         }
         let next = next.map(|place| pages.cursor(&place.to_string()));
         Ok(Handled::ok(json!({ "entries": entries, "next_cursor": next })))
-    }
-
-    /// `GET /v1/audit/verify`.
-    pub(super) fn verify_audit(&self) -> Result<Handled, Failure> {
-        Query::read(&self.call.query, &[])?;
-        Ok(Handled::ok(match verify(self.sql, &self.company)? {
-            Ok(entries) => json!({ "valid": true, "entries": entries }),
-            Err(broken) => json!({ "valid": false, "entries": broken - 1, "first_broken": broken }),
-        }))
     }
 }

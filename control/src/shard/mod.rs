@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod audit;
 mod audit_export;
+pub mod audit_verify;
 pub mod authenticate;
 pub mod background;
 mod backup;

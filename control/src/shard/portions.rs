@@ -1,4 +1,4 @@
-//! Answers that are too long for one message: lines of JSON, given in parts. Each part is one turn of its own, so nothing
+//! Answers that are too long for one message, or take too long for one turn, given in parts. Each part is one turn of its own, so nothing
 //! grows with the number of entries; the caller is authenticated and the call is permitted anew each time.
 
 use keyward_shared::time::Millis;
@@ -18,7 +18,7 @@ pub(super) const MOST_BYTES: u64 = 512 << 10;
 /// A part as it is made.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// Whole lines.
+    /// Whole lines; or, in the last part, the answer itself.
     pub(super) lines: String,
     /// Where the next part begins.
     pub(super) next: Option<String>,
@@ -33,6 +33,7 @@ impl<S: Sql> Shard<S> {
         let part = self.with_turn(now, random, &ask.call, None, |turn| {
             turn.permitted()?;
             match turn.found.endpoint {
+                Endpoint::VerifyAudit => turn.verify_audit(after),
                 Endpoint::ExportAudit => turn.export_audit(after),
                 Endpoint::ExportCompany => turn.export_company(after),
                 _ => Err(Failure::not_found("path")),

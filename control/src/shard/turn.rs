@@ -86,7 +86,6 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::GetCompany => self.get_company(),
             Endpoint::DeleteCompany => self.delete_company(),
             Endpoint::ListAudit => self.list_audit(),
-            Endpoint::VerifyAudit => self.verify_audit(),
             Endpoint::Whoami => self.whoami(),
             Endpoint::Format => self.format(),
             Endpoint::CreateSignInLink => self.create_sign_in_link(),
@@ -103,7 +102,8 @@ impl<S: Sql> Turn<'_, S> {
             Endpoint::ListDeliveries => self.list_deliveries(),
             Endpoint::ReplayDeliveries => self.replay_deliveries(),
             // Answered, or taken, in parts; by the Registry's object; by the Worker itself.
-            Endpoint::ExportAudit
+            Endpoint::VerifyAudit
+            | Endpoint::ExportAudit
             | Endpoint::ExportCompany
             | Endpoint::ImportCompany
             | Endpoint::ListCompanies
