@@ -178,6 +178,10 @@ pub(super) fn passed_on(status: u16, body: String) -> Answer {
 /// The company that a call is to act in, where it names one: in its path, as `?company=`, or, for a sign-in link, in its
 /// body.
 fn named_company(request: &Request, found: &Found, body: &str) -> Result<Option<Named>, Answer> {
+    if (found.endpoint.names_company() || found.endpoint.home() == route::Home::Registry) && request.parameter("company")?.is_some() {
+        // It would be passed over: the path says which company, or it is about none.
+        return Err(request.refuse(Code::InvalidRequest, "unknown parameter: company"));
+    }
     if found.endpoint.names_company() {
         let company = CompanyId::new(&found.argument).map_err(|_| request.refuse(Code::NotFound, "there is no such company"))?;
         return Ok(Some(Named { company, refusal: Code::Forbidden }));

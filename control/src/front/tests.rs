@@ -252,6 +252,16 @@ fn what_the_registry_is_asked_is_vouched_for() {
     assert!(header(&answer, "www-authenticate").unwrap().contains("invalid_token"));
 }
 
+#[test]
+fn a_company_in_the_query_that_would_be_passed_over_is_refused() {
+    for path in ["/v1/companies/acme", "/v1/companies/acme/export", "/v1/companies", "/v1/policy", "/v1/policy/versions"] {
+        let objects = Script::saying([]);
+        let answer = run(&with_key(request("GET", &format!("{path}?company=acme")), "demo"), &objects);
+        assert_eq!(code(&answer), "400 invalid_request", "{path}");
+        assert!(objects.asked().is_empty(), "{path}");
+    }
+}
+
 /// What the front had written into a trail.
 pub(super) fn written(objects: &Script, at: usize) -> AuditNote {
     let asked = objects.asked.borrow();
