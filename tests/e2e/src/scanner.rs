@@ -60,12 +60,17 @@ impl Scanner {
         &self.keys_url
     }
 
+    /// The signature of a body, as its header holds it.
+    pub fn signature(&self, body: &str) -> String {
+        let signature: Signature = self.key.sign(body.as_bytes());
+        STANDARD.encode(signature.to_der().as_bytes())
+    }
+
     /// Sends alerts to the control plane with a signature of `signed`.
     pub async fn alert(&self, world: &World, alerts: &Value, signed: &str) -> Answer {
-        let signature: Signature = self.key.sign(signed.as_bytes());
         let request = world.http.post(format!("{}/v1/leaks/github", world.system.control_url()));
         let request = request.header("content-type", "application/json").header("github-public-key-identifier", "one");
-        let request = request.header("github-public-key-signature", STANDARD.encode(signature.to_der().as_bytes()));
+        let request = request.header("github-public-key-signature", self.signature(signed));
         http::send(request.body(alerts.to_string())).await
     }
 }

@@ -13,7 +13,7 @@
 
 use std::{env, path::Path, process::ExitCode};
 
-use keyward_e2e::{World, build, scanner::Scanner};
+use keyward_e2e::{World, build, receiver::Receiver, scanner::Scanner};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -38,14 +38,23 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let [seed, seconds] = SHIPPED.map(|shipped| arguments.next().unwrap_or_else(|| shipped.to_owned()));
-    let scanner = Scanner::start().await;
-    let world = World::with(|options| options.settings.push(("GITHUB_KEYS_URL".into(), scanner.keys_url().into()))).await;
-    let keys = people(&world).await;
+    let (scanner, receiver) = (Scanner::start().await, Receiver::start().await);
+    let settings = [("GITHUB_KEYS_URL", scanner.keys_url()), ("WEBHOOK_TARGETS", "any")].map(|(name, value)| (name.into(), value.into()));
+    let world = World::with(|options| options.settings.extend(settings)).await;
+    // As Python writes it: the signature is of its bytes.
+    let alert = r#"[{"token": "kw_live_nothing", "type": "keyward_key", "url": "", "source": "content"}]"#;
+    let there = [
+        ("KEYWARD_KEYS", people(&world).await),
+        ("KEYWARD_WEBHOOKS", webhooks(&world, &receiver).await),
+        ("KEYWARD_RECEIVER", receiver.url()),
+        ("KEYWARD_BACKUP", backup(&world).await),
+        ("KEYWARD_ALERT", json!({"signature": scanner.signature(alert), "body": alert}).to_string()),
+    ];
     let (mut passed, mut failed) = (0, 0);
     for name in ["operator", "person"] {
         // The operator may have done anything to whoever was there before.
         let (key, seconds) = if name == "operator" { (world.operator.clone(), seconds.as_str()) } else { (nobody(&world).await, "20") };
-        let (calls, failures) = run(Path::new(&program), &world, &Caller { name, key: &key, seconds, seed: &seed }, &keys).await;
+        let (calls, failures) = run(Path::new(&program), &world, &Caller { name, key: &key, seconds, seed: &seed }, &there).await;
         println!("as the {name}: {calls} calls, {failures} failures");
         (passed, failed) = (passed + calls.saturating_sub(failures), failed + failures);
     }
@@ -54,9 +63,10 @@ async fn main() -> ExitCode {
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Companies, people and keys to be found; gives the ids of keys that calls may be about.
+/// Companies, people, keys and a policy to be found; gives the ids of keys that calls may be about.
 async fn people(world: &World) -> String {
     world.company("acme").await;
+    world.operator("PUT", "/v1/policy", json!({"rules": [{"path": "/orders/**", "permission": "orders.read"}]})).await;
     for company in ["demo", "acme"] {
         for owner in ["ann", "bob"] {
             world.owner(company, owner, &["orders.*"], true).await;
@@ -72,6 +82,26 @@ async fn people(world: &World) -> String {
     ids.join(" ")
 }
 
+/// Two webhooks with something to tell; gives their ids.
+async fn webhooks(world: &World, receiver: &Receiver) -> String {
+    let mut ids = Vec::new();
+    for name in ["read", "changed"] {
+        let body = json!({"url": receiver.url(), "name": name});
+        ids.push(world.operator("POST", "/v1/webhooks", body).await.json()["id"].as_str().unwrap().to_owned());
+    }
+    world.key("demo", "bob", json!({})).await;
+    ids.join(" ")
+}
+
+/// The backup of the company `gone`, which is then erased: it can be restored.
+async fn backup(world: &World) -> String {
+    world.company("gone").await;
+    world.owner("gone", "ann", &["orders.*"], true).await;
+    let backup = world.operator("GET", "/v1/companies/gone/export", Value::Null).await.text;
+    world.operator("DELETE", "/v1/companies/gone", Value::Null).await;
+    backup
+}
+
 /// The key of somebody who may do nothing.
 async fn nobody(world: &World) -> String {
     world.owner("demo", "nobody", &[], true).await;
@@ -79,7 +109,7 @@ async fn nobody(world: &World) -> String {
 }
 
 /// Calls and failures of one run. A run whose own credential died on the way has tried nothing after that, and counts as failed.
-async fn run(program: &Path, world: &World, caller: &Caller<'_>, keys: &str) -> (u64, u64) {
+async fn run(program: &Path, world: &World, caller: &Caller<'_>, there: &[(&str, String)]) -> (u64, u64) {
     let whoami = world.control(caller.key, "GET", "/v1/whoami", Value::Null).await.expect(200).json();
     let own = |name: &str| whoami[name].as_str().unwrap_or_default().to_owned();
     let folder = build::repository().join("tests/contract");
@@ -106,7 +136,7 @@ async fn run(program: &Path, world: &World, caller: &Caller<'_>, keys: &str) -> 
     command
         .env("KEYWARD_KEY", caller.key)
         .env("KEYWARD_KEPT", [own("key_id"), own("owner"), own("company")].join(" "))
-        .env("KEYWARD_KEYS", keys);
+        .envs(there.iter().map(|(name, value)| (name, value)));
     command.env("SCHEMATHESIS_HOOKS", "hooks").env("PYTHONPATH", &folder).env("PYTHONDONTWRITEBYTECODE", "1");
     let status = command.stdout(std::io::stderr()).status().await.unwrap();
     let report: Value = std::fs::read(&report).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
