@@ -178,13 +178,16 @@ pub(super) fn passed_on(status: u16, body: String) -> Answer {
 /// The company that a call is to act in, where it names one: in its path, as `?company=`, or, for a sign-in link, in its
 /// body.
 fn named_company(request: &Request, found: &Found, body: &str) -> Result<Option<Named>, Answer> {
-    if (found.endpoint.names_company() || found.endpoint.home() == route::Home::Registry) && request.parameter("company")?.is_some() {
-        // It would be passed over: the path says which company, or it is about none.
-        return Err(request.refuse(Code::InvalidRequest, "unknown parameter: company"));
-    }
+    let passed_over = || request.refuse(Code::InvalidRequest, "unknown parameter: company");
     if found.endpoint.names_company() {
+        if request.parameter("company")?.is_some_and(|text| text != found.argument) {
+            return Err(passed_over()); // the path says which company
+        }
         let company = CompanyId::new(&found.argument).map_err(|_| request.refuse(Code::NotFound, "there is no such company"))?;
         return Ok(Some(Named { company, refusal: Code::Forbidden }));
+    }
+    if found.endpoint.home() == route::Home::Registry && request.parameter("company")?.is_some() {
+        return Err(passed_over()); // it is about no company
     }
     let (text, refusal) = match request.parameter("company")? {
         Some(text) => (Some(text), Code::NotFound),
