@@ -85,7 +85,7 @@ impl Asked {
         for _ in 0..pages.max(1) {
             let mut target = format!("/v1/keys?sort={sort}&limit=200");
             if !cursor.is_empty() {
-                target += &format!("&cursor={cursor}");
+                target.extend(["&cursor=", &cursor]);
             }
             let page = self.store.done(&call(&self.admin, "GET", &target, ""))?.body.unwrap_or_default();
             page["next_cursor"].as_str().context("the list has no middle")?.clone_into(&mut cursor);

@@ -108,7 +108,8 @@ impl Report {
         let Some((ratio, operation, size)) = ratios.max_by(|a, b| a.0.value.total_cmp(&b.0.value)) else { return String::new() };
         let holds = if ratio.value <= RATIO { "yes" } else { "**no**" };
         let (name, size, title) = (names[operation], self.sizes[size].title(), figure.title);
-        format!("| {title} {place} | {ratio} | {name}, {size} | {holds} |\n")
+        let which = if ratio.value <= 1.0 { "none costs more".into() } else { format!("{name}, {size}") };
+        format!("| {title} {place} | {ratio} | {which} | {holds} |\n")
     }
 
     fn table<S>(&self, samples: &[Vec<Vec<S>>], operations: &[&str], figures: &[Figure<S>]) -> String {

@@ -244,8 +244,8 @@ impl Store {
             )?;
             sql.execute(
                 "INSERT INTO key_usage (company, key_id, last_used_at) SELECT company, key_id, \
-                 CASE WHEN place % 2 THEN created_at ELSE 0 END FROM keys WHERE company = ?1 AND place >= ?2",
-                &parameters[..2],
+                 CASE (place - ?2 - ?4) / ?3 % 2 WHEN 0 THEN created_at ELSE 0 END FROM keys WHERE company = ?1 AND place >= ?2",
+                &parameters[..4],
             )?;
             sql.execute(
                 "INSERT INTO puts (digest, put_at) SELECT digest, changed_at + 90000 FROM keys WHERE company = ?1 AND place >= ?2",
@@ -443,6 +443,8 @@ mod tests {
             };
             assert_eq!((count(made), count(prepared)), (2, 100), "{table}");
         }
+        let used = "SELECT COUNT(*) FROM key_usage u JOIN companies c ON c.company = u.company WHERE last_used_at > 0 GROUP BY c.company";
+        assert_eq!(store.sql().execute(used, &[]).unwrap().iter().map(|row| row[0].number()).collect::<Vec<_>>(), [25, 25]);
         let last = "SELECT MAX(place) FROM keys";
         assert_eq!(store.number("SELECT value FROM numbers WHERE name = 'place'").unwrap(), store.number(last).unwrap());
         drop(store);
