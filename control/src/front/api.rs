@@ -189,10 +189,13 @@ fn named_company(request: &Request, found: &Found, body: &str) -> Result<Option<
     if found.endpoint.home() == route::Home::Registry && request.parameter("company")?.is_some() {
         return Err(passed_over()); // it is about no company
     }
-    let (text, refusal) = match request.parameter("company")? {
-        Some(text) => (Some(text), Code::NotFound),
-        None if found.endpoint == Endpoint::CreateSignInLink => (company_in(body), Code::Forbidden),
-        None => (None, Code::NotFound),
+    let inside = (found.endpoint == Endpoint::CreateSignInLink).then(|| company_in(body)).flatten();
+    let (text, refusal) = match (request.parameter("company")?, inside) {
+        (Some(query), Some(inside)) if query != inside => {
+            return Err(request.refuse(Code::InvalidRequest, "the body names another company than the query"));
+        }
+        (Some(query), _) => (Some(query), Code::NotFound),
+        (None, inside) => (inside, Code::Forbidden),
     };
     let Some(text) = text else { return Ok(None) };
     let company = CompanyId::new(&text).map_err(|_| request.refuse(Code::NotFound, "there is no such company"))?;

@@ -260,6 +260,8 @@ fn a_company_in_the_query_that_would_be_passed_over_is_refused() {
         assert_eq!(code(&answer), "400 invalid_request", "{path}");
         assert!(objects.asked().is_empty(), "{path}");
     }
+    let link = with_json(with_key(request("POST", "/v1/sign-in-links?company=other"), "demo"), r#"{"owner":"ann","company":"acme"}"#);
+    assert_eq!(code(&run(&link, &Script::saying([]))), "400 invalid_request");
     let objects = Script::saying([caller("demo", "* keyward.operator"), (200, json!({"company": "acme"}))]);
     run(&with_key(request("GET", "/v1/companies/acme?company=acme"), "demo"), &objects);
     assert_eq!(objects.asked().len(), 2, "the same once more is no contradiction");
