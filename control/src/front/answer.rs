@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use keyward_shared::problem::{self, Problem};
+use keyward_shared::problem::{self, Code, Problem};
+use serde::Deserialize;
 
 use super::{
     Request,
@@ -127,6 +128,23 @@ fn secured(mut answer: Answer) -> Answer {
         answer = answer.with(name, value);
     }
     answer
+}
+
+/// The code in a problem document.
+pub(super) fn code_of(document: &str) -> Option<Code> {
+    #[derive(Deserialize)]
+    struct Document {
+        code: String,
+    }
+    let document = serde_json::from_str::<Document>(document).ok()?;
+    Code::ALL.iter().copied().find(|known| known.as_str() == document.code)
+}
+
+/// An object's problem document, with the challenge that belongs to it.
+pub(super) fn passed_on(status: u16, body: String) -> Answer {
+    let headers =
+        code_of(&body).and_then(|code| problem::challenge(code, None)).map(|challenge| ("WWW-Authenticate".to_owned(), challenge));
+    Answer::api(ApiAnswer { status, headers: headers.into_iter().collect(), body })
 }
 
 #[cfg(test)]

@@ -5,13 +5,24 @@
 use keyward_shared::{digest::Digest, key::ParsedKey, problem::Code, shard::Shard};
 
 use super::{Answer, Context, Outside, Request, tokens};
-use crate::{call::Credential, session, settings::ControlSettings};
+use crate::{
+    call::{Credential, Token},
+    session,
+    settings::ControlSettings,
+};
 
 /// A credential and the shard whose object knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Presented {
     pub(super) credential: Credential,
     pub(super) shard: Shard,
+}
+
+impl From<Token> for Presented {
+    fn from(token: Token) -> Self {
+        let shard = Shard::of(&token.company);
+        Self { credential: Credential::Token(token), shard }
+    }
 }
 
 /// What the two headers for keys carry.
@@ -30,14 +41,14 @@ pub(super) async fn of_call<O: Outside>(request: &Request, context: &Context<'_,
         Sent::Ambiguous => Err(request.refuse(Code::AmbiguousCredentials, "send one key, in x-api-key or as Authorization: Bearer")),
         Sent::One(text) => match &settings.oidc {
             Some(provider) if tokens::looks_like_one(text) && headers.x_api_key.as_deref().is_none_or(str::is_empty) => {
-                tokens::verify(request, provider, text, context).await
+                tokens::verify(request, provider, text, context).await.map(Presented::from)
             }
             _ => key(text, settings).map_err(|detail| request.refuse(Code::Unauthenticated, detail)),
         },
         Sent::Nothing => {
             let presented = match (of_session(request, settings), &settings.access, &headers.access_assertion) {
                 (Some(presented), ..) => presented,
-                (None, Some(provider), Some(assertion)) => tokens::verify(request, provider, assertion, context).await?,
+                (None, Some(provider), Some(assertion)) => tokens::verify(request, provider, assertion, context).await?.into(),
                 _ => return Err(request.refuse(Code::Unauthenticated, "send an API key, or sign in")),
             };
             check_origin(request)?;

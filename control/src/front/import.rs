@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Answer, Context, Object, Outside, Request,
-    api::{self, Addressed, Home},
+    addressed::{Addressed, Home, addressed},
     portions::MEDIA_TYPE,
     unavailable,
 };
@@ -56,7 +56,7 @@ async fn import<O: Outside>(
     if !media_type.trim().eq_ignore_ascii_case(MEDIA_TYPE) {
         return Err(request.refuse(Code::UnsupportedMediaType, "send the backup as Content-Type: application/x-ndjson"));
     }
-    let Addressed { object, call, home } = api::addressed(request, found, "", context).await?;
+    let Addressed { object, call, home } = addressed(request, found, "", context).await?;
     let part = ImportPart { call, id: request.id.clone(), step: ImportStep::Abandon { because: None } };
     let mut sender = Sender { object, part, home, number: 0, request, objects: context.outside };
     let mut lines = Lines::default();

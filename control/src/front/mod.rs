@@ -3,6 +3,7 @@
 //! holds none, and asks the objects and other sites through one small trait; so all of it runs in native tests.
 //! `worker/front.rs` reads and writes the runtime's requests and answers.
 
+mod addressed;
 mod answer;
 mod api;
 mod buckets;

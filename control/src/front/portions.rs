@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Answer, Context, Object, Outside, Request,
-    api::{Addressed, Home},
+    addressed::{Addressed, Home},
     unavailable,
 };
 use crate::call::{AskPortion, Credential, PORTION, Portion};

@@ -1,11 +1,11 @@
 //! Whether a token is its issuer's: fetches the issuer's keys and holds the token against them. What is taken and what is
 //! not is `oidc`'s business. An issuer that cannot be reached is 503, never 401: then nobody knows.
 
-use keyward_shared::{problem::Code, shard::Shard};
+use keyward_shared::problem::Code;
 
-use super::{Answer, Context, Outside, Request, credential::Presented};
+use super::{Answer, Context, Outside, Request};
 use crate::{
-    call::{Credential, Token},
+    call::Token,
     oidc::{Invalid, Missing, Provider, Unproven, claims::Disproof, provider::Keys},
 };
 
@@ -20,20 +20,18 @@ pub(super) async fn verify<O: Outside>(
     provider: &Provider,
     text: &str,
     context: &Context<'_, O>,
-) -> Result<Presented, Answer> {
+) -> Result<Token, Answer> {
     let refused = |invalid: Invalid| request.refuse(Code::Unauthenticated, &invalid.to_string());
     // What it says is looked at first: a token that is no good costs the issuer nothing.
     let unproven = provider.read(text, &context.settings.common.operator_company, context.now).map_err(refused)?;
-    let token = match prove(&unproven, provider, context).await {
-        Some(Ok(token)) => token,
-        Some(Err(invalid)) => return Err(refused(invalid)),
+    match prove(&unproven, provider, context).await {
+        Some(Ok(token)) => Ok(token),
+        Some(Err(invalid)) => Err(refused(invalid)),
         None => {
             let answer = request.refuse(Code::Unavailable, "the keys of the token's issuer cannot be fetched; try again");
-            return Err(answer.with("Retry-After", "10"));
+            Err(answer.with("Retry-After", "10"))
         }
-    };
-    let shard = Shard::of(&token.company);
-    Ok(Presented { credential: Credential::Token(token), shard })
+    }
 }
 
 /// Holds a token against its issuer's keys; `None` where they are not to be had.

@@ -7,10 +7,33 @@ use rsa::{BoxedUint, pkcs1v15};
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::{base64url, jws::Algorithm};
+use super::base64url;
 
 /// The sizes of an RSA modulus that are taken, in bits.
 const RSA_BITS: core::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// The algorithms that are taken (RFC 7518 §3.1, RFC 8037 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// By its name; Ed25519 also by the one of RFC 9864.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "RS256" => Some(Self::Rs256),
+            "ES256" => Some(Self::Es256),
+            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
+            _ => None,
+        }
+    }
+}
 
 /// A public key that can be used.
 #[derive(Clone, Debug)]

@@ -4,36 +4,16 @@
 
 use serde_json::{Map, Value};
 
-use super::{Invalid, base64url, jwk::PublicKey};
+use super::{
+    Invalid, base64url,
+    jwk::{Algorithm, PublicKey},
+};
 use crate::shard::json;
 
 /// The longest token: 8 KB.
 pub const MAX_LEN: usize = 8 << 10;
 /// The longest name of a key.
 const MAX_KID: usize = 256;
-
-/// The algorithms that are taken (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
-impl Algorithm {
-    /// By its name; Ed25519 also by the one of RFC 9864.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "RS256" => Some(Self::Rs256),
-            "ES256" => Some(Self::Es256),
-            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
-            _ => None,
-        }
-    }
-}
 
 /// A token that was taken apart. Who made it is not known yet.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use keyward_shared::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{answer::Handled, cursor::Pages, failure::Failure, query::Query, turn::Turn, webhooks::events};
+use super::{answer::Handled, cursor::Pages, failure::Failure, query::Query, turn::Turn, webhooks::trail};
 use crate::{
     call::AuditNote,
     sql::{Columns, Sql, SqlError, Value as SqlValue},
@@ -81,7 +81,7 @@ pub fn append(sql: &impl Sql, now: Millis, note: &AuditNote) -> Result<(), Failu
         ],
     )?;
     continue_from(sql, &note.company, entry.sequence, &hash)?;
-    events::follow(sql, now, note, &hash)
+    trail::follow(sql, now, note, &hash)
 }
 
 /// The text of an entry that is hashed.

@@ -40,6 +40,7 @@ pub mod schema;
 mod sessions;
 mod sha256;
 mod sign_in;
+mod sign_in_memory;
 mod turn;
 mod usage;
 mod usage_read;

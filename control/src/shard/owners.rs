@@ -16,7 +16,7 @@ use super::{
     publish,
     query::Query,
     rows::{self, OwnerRow},
-    sign_in,
+    sign_in_memory,
     turn::{self, Turn, next_rev},
     validate::Fields,
 };
@@ -133,7 +133,7 @@ impl<S: Sql> Turn<'_, S> {
             self.sql.execute(&format!("DELETE FROM {table} WHERE company = ?1 AND owner = ?2"), &pair)?;
         }
         self.owner_changed(&id, rev)?;
-        sign_in::deleted(self.sql, self.settings, self.now, &self.company, &id)?;
+        sign_in_memory::deleted(self.sql, self.settings, self.now, &self.company, &id)?;
         self.record(id.as_str(), view(&old), Value::Null)?;
         Ok(Handled::nothing())
     }

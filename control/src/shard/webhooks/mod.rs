@@ -1,4 +1,4 @@
-//! Webhooks: who wants to hear of what, over the API. What there is to hear of is [`events`]' and [`watches`]' business,
+//! Webhooks: who wants to hear of what, over the API. What there is to hear of is [`events`]', [`trail`]'s and [`watches`]' business,
 //! how it gets there [`deliveries`]', what became of it is read in [`log`].
 
 pub mod deliveries;
@@ -7,6 +7,7 @@ mod log;
 mod parse;
 mod signature;
 pub mod target;
+pub(super) mod trail;
 pub(super) mod watches;
 
 use keyward_shared::{ids::CompanyId, problem::Code, time::Millis};
