@@ -165,10 +165,10 @@ impl<S: Sql> Turn<'_, S> {
                     }
                     left -= 1;
                     let child: KeyId = Columns::of(row).parsed()?;
+                    if !known.insert(child.clone()) {
+                        continue; // a restored company may say that a key made itself
+                    }
                     if manages {
-                        if !known.insert(child.clone()) {
-                            continue;
-                        }
                         makers.push(child.clone());
                     }
                     family.push(child);
