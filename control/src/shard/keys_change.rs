@@ -133,7 +133,7 @@ impl<S: Sql> Turn<'_, S> {
             keys.push(key);
         }
         if keys.is_empty() {
-            return Ok(more);
+            return Ok(false); // whoever called again would get no further
         }
         let rev = next_rev(self.sql, self.now)?;
         for key in &keys {
