@@ -6,7 +6,7 @@ mod shard_world;
 
 use keyward_control::{
     call::{ApiCall, AskPortion, Claimed, Credential, ImportPart, ImportStep},
-    shard::{outbox::Delivery, restore::Taken},
+    shard::{backup::restore::Taken, outbox::Delivery},
     sql::Value as SqlValue,
 };
 use keyward_shared::{

@@ -13,7 +13,7 @@ use super::{
     ceilings::Limits,
     companies::{self, register},
     failure::Failure,
-    keys_create::{NewKey, digest_taken, insert},
+    keys::create::{NewKey, digest_taken, insert},
     owners::bootstrap_permissions,
     publish, rows,
     turn::{Random, next_rev},

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::{
     answer::Handled,
     background,
+    backup::restore,
     failure::Failure,
     outbox, publish,
     query::Query,
-    restore,
     rows::{self, CompanyRow},
     turn::{Turn, next_rev},
     validate::Fields,

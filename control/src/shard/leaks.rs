@@ -4,7 +4,7 @@
 use keyward_shared::{digest::Digest, time::Millis};
 use serde_json::Value;
 
-use super::{audit, failure::Failure, key_view::trail, keys_change::revoke, rows};
+use super::{audit, failure::Failure, keys::change::revoke, keys::view::trail, rows};
 use crate::{
     call::{AuditNote, Leak, LeakReport, LeaksTaken},
     settings::ControlSettings,

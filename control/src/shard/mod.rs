@@ -2,39 +2,27 @@
 //! and random bytes are arguments; delivering, publishing and alarms are the adapter's.
 //!
 //! Read top-down: [`Shard::handle`] (one API call), `turn` (what every call needs), `ceilings` (who may do what), then
-//! one file per kind of call; `outbox` and `publish` are what is left to do afterwards.
+//! one folder or file per kind of call (`keys`, `owners`, `audit`, `backup`, `webhooks`, …); `outbox` and `publish` are what is left
+//! to do afterwards.
 
 pub mod answer;
 pub mod audit;
-mod audit_export;
-pub mod audit_verify;
 pub mod authenticate;
 pub mod background;
-mod backup;
+pub mod backup;
 mod bootstrap;
 pub mod ceilings;
 mod companies;
 mod idempotency;
 pub(crate) mod json;
-mod key_view;
-mod keys_change;
-mod keys_create;
-mod keys_explain;
-mod keys_import;
-mod keys_list;
-mod keys_revoke;
-mod keys_rotate;
+mod keys;
 mod leaks;
 mod numbers;
 pub mod outbox;
 mod owners;
-mod owners_put;
 mod portions;
 pub mod publish;
-mod reclaim;
 mod republish;
-pub mod restore;
-mod restore_lines;
 pub mod rows;
 pub mod schema;
 mod sessions;
@@ -43,9 +31,7 @@ mod sign_in;
 mod sign_in_memory;
 mod turn;
 mod usage;
-mod usage_read;
 pub mod validate;
-mod walk;
 pub mod webhooks;
 
 use keyward_shared::{
@@ -255,12 +241,12 @@ impl<S: Sql> Shard<S> {
         if let (Some((company, id)), Some(body)) = (&handled.key, handled.body.as_mut())
             && let Some(key) = rows::key(&self.sql, company, id)?
         {
-            body["propagation"] = key_view::propagation(&key, &self.settings.common.timing);
+            body["propagation"] = keys::view::propagation(&key, &self.settings.common.timing);
         }
         if let (Some(company), Some(body)) = (&handled.restored, handled.body.as_mut())
             && let Some(row) = rows::company(&self.sql, company)?
         {
-            body["propagation"] = key_view::stages(row.changed.at, row.changed.announced_at, &self.settings.common.timing);
+            body["propagation"] = keys::view::stages(row.changed.at, row.changed.announced_at, &self.settings.common.timing);
         }
         if let (true, Some(body)) = (handled.republished, handled.body.as_mut()) {
             body["propagation"] = republish::propagation(&self.sql, &self.settings.common.timing)?;
@@ -339,7 +325,7 @@ impl<S: Sql> Shard<S> {
     pub fn due(&self, now: Millis, limit: u64) -> Result<Vec<Publication>, Failure> {
         self.sql.transaction(|| {
             background::advance(&self.sql, now, &self.settings.common.timing, self.handful)?;
-            reclaim::advance(&self.sql, now, &self.settings.common.operator_company)?;
+            keys::reclaim::advance(&self.sql, now, &self.settings.common.operator_company)?;
             publish::due(&self.sql, &self.settings, self.name, now, limit)
         })
     }
@@ -369,7 +355,7 @@ impl<S: Sql> Shard<S> {
     /// Removes what has outlived its time.
     pub fn prune(&self, now: Millis) -> Result<(), Failure> {
         self.sql.transaction(|| {
-            restore::advance(&self.sql, now)?;
+            backup::restore::advance(&self.sql, now)?;
             usage::prune(&self.sql, now)?;
             Ok(deliveries::prune(&self.sql, now)?)
         })
@@ -377,7 +363,7 @@ impl<S: Sql> Shard<S> {
 
     /// Whether something is going on in handfuls, so that [`Shard::due`] has more to do although it gave nothing.
     pub fn going_on(&self) -> Result<bool, SqlError> {
-        Ok(background::pending(&self.sql)? || reclaim::is_left(&self.sql)?)
+        Ok(background::pending(&self.sql)? || keys::reclaim::is_left(&self.sql)?)
     }
 
     /// When there is next something to do; `None`: nothing is left.
@@ -386,7 +372,7 @@ impl<S: Sql> Shard<S> {
             return Ok(Some(now));
         }
         let (told, put) = (outbox::next_due(&self.sql)?, publish::next_due(&self.sql)?);
-        Ok([told, put, restore::next_due(&self.sql, now)?, deliveries::next_due(&self.sql)?].into_iter().flatten().min())
+        Ok([told, put, backup::restore::next_due(&self.sql, now)?, deliveries::next_due(&self.sql)?].into_iter().flatten().min())
     }
 }
 

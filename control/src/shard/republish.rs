@@ -8,9 +8,11 @@ use super::{
     answer::Handled,
     companies,
     failure::Failure,
-    key_view, numbers, outbox, publish,
+    keys::reclaim,
+    keys::view,
+    numbers, outbox, publish,
     query::Query,
-    reclaim, rows,
+    rows,
     turn::{Turn, actor, next_rev},
     validate::Fields,
 };
@@ -23,7 +25,7 @@ use crate::{
 pub(super) fn propagation(sql: &impl Sql, timing: &Timing) -> Result<Value, SqlError> {
     let time = |name| Ok::<_, SqlError>(numbers::get(sql, name)?.filter(|at| *at > 0).map(Millis));
     let committed = time(numbers::REPUBLISHED_AT)?.unwrap_or_default();
-    Ok(key_view::stages(committed, time(numbers::REPUBLISHED_ANNOUNCED)?, timing))
+    Ok(view::stages(committed, time(numbers::REPUBLISHED_ANNOUNCED)?, timing))
 }
 
 /// The Feed object has stamped the republication with revision `rev`.

@@ -30,7 +30,7 @@ use crate::{
     },
     route,
     settings::ControlSettings,
-    shard::{Shard as Core, answer::Handled, failure::Failure, outbox::Delivery, publish::Publication, restore::Taken},
+    shard::{Shard as Core, answer::Handled, backup::restore::Taken, failure::Failure, outbox::Delivery, publish::Publication},
     sql::{Columns, Cost, Sql, SqlError},
     together::all,
 };

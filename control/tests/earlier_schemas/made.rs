@@ -5,7 +5,7 @@ use keyward_control::{
     call::{Announced, Announcement, ApiCall, AuditNote, Caller, CompanyNotice, Credential, ImportPart, ImportStep},
     feed::Feed,
     registry::Registry,
-    shard::{outbox::Delivery, restore::Taken},
+    shard::{backup::restore::Taken, outbox::Delivery},
     sql::{Sql as _, native::NativeSql},
 };
 use keyward_shared::{

@@ -2,7 +2,7 @@
 
 use keyward_control::{
     call::{ApiCall, AskPortion, ImportPart, ImportStep},
-    shard::{audit_verify, restore::Taken, rows},
+    shard::{audit::verify, backup::restore::Taken, rows},
     sql::Sql as _,
 };
 use keyward_shared::{digest::Digest, record::Record, time::Millis};
@@ -112,7 +112,7 @@ fn last_line(lines: &[&str], seal: &str) -> String {
 /// What holds of a company that came back.
 fn taken(world: &World) {
     let (shard, sql, id) = (&world.shard, world.shard.sql(), company(COMPANY));
-    audit_verify::verify(sql, &id).unwrap().expect("a broken trail");
+    verify::verify(sql, &id).unwrap().expect("a broken trail");
     for owner in rows::owners_after(sql, &id, "", 1_000).unwrap() {
         assert!(owner.permissions.iter().all(|permission| permission.as_str() != "keyward.operator"));
     }

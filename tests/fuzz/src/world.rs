@@ -8,7 +8,7 @@ use keyward_control::{
     registry::Registry,
     route, session,
     settings::ControlSettings,
-    shard::{Shard, answer::Handled, audit_verify, outbox::Delivery},
+    shard::{Shard, answer::Handled, audit::verify, outbox::Delivery},
     sql::{Row, Sql, SqlError, Value as SqlValue, native::NativeSql},
 };
 use keyward_shared::{
@@ -243,7 +243,7 @@ impl World {
     /// Follows the trail of every company from its first entry to its last.
     pub(crate) fn check_trails(&self) {
         for row in self.shard.sql().execute("SELECT company FROM companies", &[]).unwrap() {
-            audit_verify::verify(self.shard.sql(), &company(row[0].text())).unwrap().expect("a broken trail");
+            verify::verify(self.shard.sql(), &company(row[0].text())).unwrap().expect("a broken trail");
         }
     }
 }

@@ -8,7 +8,7 @@ use keyward_shared::{digest::Digest, ids::CompanyId, time::Millis};
 use serde_json::{Value, json};
 
 use crate::{
-    shard::{key_view::status, rows::KeyRow},
+    shard::{keys::view::status, rows::KeyRow},
     sql::{Columns, Sql, SqlError},
     time::rfc3339,
 };

@@ -11,17 +11,19 @@ use keyward_shared::{ids::CompanyId, problem::Code, time::Millis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::shard::{
     Shard,
     answer::Handled,
     audit,
-    backup::{KINDS, Kind, counted, erase},
+    backup::export::{KINDS, Kind, counted, erase},
+    backup::restore_lines::{Values, must_be_absent},
     companies,
     failure::Failure,
-    json, key_view, numbers, outbox, publish,
+    json,
+    keys::reclaim,
+    keys::view,
+    numbers, outbox, publish,
     query::Query,
-    reclaim,
-    restore_lines::{Values, must_be_absent},
     rows,
     turn::{Random, Turn, current_rev},
     validate::Fields,
@@ -41,25 +43,25 @@ const HANDFUL: u64 = 1_000;
 
 /// What the header says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Header {
+pub(in crate::shard) struct Header {
     /// The shard's revision when the export began.
-    pub(super) rev: u64,
+    pub(in crate::shard) rev: u64,
     /// When that was.
-    pub(super) exported_at: String,
+    pub(in crate::shard) exported_at: String,
 }
 
 /// The company, until it is back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct CompanyLine {
-    pub(super) name: String,
-    pub(super) active: bool,
-    pub(super) max_key_lifetime_days: Option<u64>,
-    pub(super) created_at: Millis,
+pub(in crate::shard) struct CompanyLine {
+    pub(in crate::shard) name: String,
+    pub(in crate::shard) active: bool,
+    pub(in crate::shard) max_key_lifetime_days: Option<u64>,
+    pub(in crate::shard) created_at: Millis,
 }
 
 /// How far an import has come.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Progress {
+pub(in crate::shard) struct Progress {
     /// Which import.
     id: String,
     /// The first line as it came.
@@ -74,8 +76,8 @@ pub(super) struct Progress {
     /// How many lines of each kind were taken.
     counts: Vec<u64>,
     /// The last entry of the trail, and its hash.
-    pub(super) trail: u64,
-    pub(super) hash: String,
+    pub(in crate::shard) trail: u64,
+    pub(in crate::shard) hash: String,
     /// The hash of the whole file, once it is back.
     sha256: Option<String>,
 }
@@ -135,7 +137,7 @@ fn store(sql: &impl Sql, now: Millis, company: &CompanyId, state: State, progres
 }
 
 /// Whether rows of the company are here that are not, or not yet, a company.
-pub(super) fn is_under_way(sql: &impl Sql, company: &CompanyId) -> Result<bool, SqlError> {
+pub(in crate::shard) fn is_under_way(sql: &impl Sql, company: &CompanyId) -> Result<bool, SqlError> {
     Ok(!sql.execute("SELECT 1 FROM imports WHERE company = ?1 AND state <> 'done'", &[company.into()])?.is_empty())
 }
 
@@ -158,7 +160,7 @@ fn erase_handful(sql: &impl Sql, company: &CompanyId) -> Result<(), Failure> {
 }
 
 /// Takes what is left of earlier imports further: one handful, of one of them.
-pub(super) fn advance(sql: &impl Sql, now: Millis) -> Result<(), Failure> {
+pub(in crate::shard) fn advance(sql: &impl Sql, now: Millis) -> Result<(), Failure> {
     let abandoned = "UPDATE imports SET state = 'erasing' WHERE state = 'open' AND touched_at <= ?1";
     sql.execute(abandoned, &[now.minus(ABANDONED).into()])?;
     sql.execute("DELETE FROM imports WHERE state = 'done' AND touched_at <= ?1", &[now.minus(KNOWN).into()])?;
@@ -167,7 +169,7 @@ pub(super) fn advance(sql: &impl Sql, now: Millis) -> Result<(), Failure> {
 }
 
 /// When [`advance`] has something to do.
-pub(super) fn next_due(sql: &impl Sql, now: Millis) -> Result<Option<Millis>, SqlError> {
+pub(in crate::shard) fn next_due(sql: &impl Sql, now: Millis) -> Result<Option<Millis>, SqlError> {
     let mut next: Option<Millis> = None;
     for state in [State::Open, State::Erasing, State::Done] {
         let row = sql.execute("SELECT MIN(touched_at) FROM imports WHERE state = ?1", &[state.name().into()])?.pop();
@@ -444,7 +446,7 @@ impl<S: Sql> Turn<'_, S> {
         let row = rows::company(self.sql, &self.company)?.ok_or_else(|| Failure::not_found("company"))?;
         let mut body = companies::view(&row);
         body["restored"] = counted(&progress.counts).into();
-        body["propagation"] = key_view::stages(row.changed.at, row.changed.announced_at, &self.settings.common.timing);
+        body["propagation"] = view::stages(row.changed.at, row.changed.announced_at, &self.settings.common.timing);
         let mut handled = Handled::created(body, self.call.path.trim_end_matches("/import").to_owned());
         handled.restored = Some(self.company.clone());
         Ok(handled)

@@ -14,15 +14,15 @@ use keyward_shared::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::shard::{
     answer::Handled,
     ceilings::{self, Limits},
     failure::Failure,
-    key_view::{trail, view},
-    keys_create::{NewKey, check_lifetime, check_permissions, digest_taken, insert, latest_expiry},
+    keys::create::{NewKey, check_lifetime, check_permissions, digest_taken, insert, latest_expiry},
+    keys::reclaim,
+    keys::view::{trail, view},
     publish,
     query::Query,
-    reclaim,
     rows::{self, OwnerRow, worth},
     turn::{Turn, next_rev},
     validate::Fields,
@@ -48,12 +48,12 @@ struct Import {
 impl<S: Sql> Turn<'_, S> {
     /// The digests of the keys that `POST /v1/keys/import` would take over, in the order of the request; an error where it
     /// would be refused.
-    pub(super) fn wanted_digests(&self) -> Result<Vec<Digest>, Failure> {
+    pub(in crate::shard) fn wanted_digests(&self) -> Result<Vec<Digest>, Failure> {
         Ok(self.wanted_imports()?.into_iter().map(|import| import.digest).collect())
     }
 
     /// `POST /v1/keys/import`.
-    pub(super) fn import_keys(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn import_keys(&mut self) -> Result<Handled, Failure> {
         let imports = self.wanted_imports()?;
         let claimed =
             self.claimed.ok_or_else(|| Failure::refused(Code::Unavailable, "the digests cannot be claimed right now; try again"))?;
@@ -94,7 +94,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// The body that shows `keys` as they are now, as far as there still are any.
-    pub(super) fn keys_body(&self, keys: &[KeyId]) -> Result<Value, Failure> {
+    pub(in crate::shard) fn keys_body(&self, keys: &[KeyId]) -> Result<Value, Failure> {
         let mut objects = Vec::new();
         for id in keys {
             objects.extend(rows::key(self.sql, &self.company, id)?.map(|key| view(&key, self.settings, self.now)));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyward_shared::ids::OwnerId;
 use serde_json::{Value, json};
 
-use super::{
+use crate::shard::{
     answer::Handled,
     failure::Failure,
     owners::{WantedOwner, view},
@@ -24,7 +24,7 @@ type Change = (Option<OwnerRow>, WantedOwner);
 
 impl<S: Sql> Turn<'_, S> {
     /// `PUT /v1/owners`. An owner who is as the request wants is left alone: no revision, no entry, no announcement.
-    pub(super) fn put_owners(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn put_owners(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         if rows::company(self.sql, &self.company)?.is_none() {
             return Err(Failure::not_found("company"));

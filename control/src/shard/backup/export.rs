@@ -9,7 +9,7 @@ use keyward_shared::ids::CompanyId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::shard::{
     audit::head,
     failure::Failure,
     numbers,
@@ -24,11 +24,11 @@ use crate::{
 };
 
 /// The version of the lines' form.
-pub(super) const FORMAT: u64 = 1;
+pub(in crate::shard) const FORMAT: u64 = 1;
 
 /// How a column stands in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::shard) enum Form {
     /// Text, or null.
     Text,
     /// A whole number (of a time: milliseconds since 1970), or null.
@@ -41,13 +41,13 @@ pub(super) enum Form {
 
 /// The rows of one table.
 #[derive(Debug)]
-pub(super) struct Kind {
+pub(in crate::shard) struct Kind {
     /// What its lines are called.
-    pub(super) name: &'static str,
+    pub(in crate::shard) name: &'static str,
     /// Where they come from; every row has the column `company`.
-    pub(super) table: &'static str,
+    pub(in crate::shard) table: &'static str,
     /// Everything else that is in a line.
-    pub(super) columns: &'static [(&'static str, Form)],
+    pub(in crate::shard) columns: &'static [(&'static str, Form)],
     /// What they are ordered by: each row's is another.
     order: &'static [&'static str],
     /// Which of them belong to the backup; `?2` is its bound.
@@ -60,7 +60,7 @@ pub(super) struct Kind {
 
 impl Kind {
     /// The columns that are stored when a row comes back, `company` aside.
-    pub(super) fn stored(&self) -> impl Iterator<Item = &'static str> {
+    pub(in crate::shard) fn stored(&self) -> impl Iterator<Item = &'static str> {
         names(self).chain(self.derived.iter().copied())
     }
 }
@@ -74,7 +74,7 @@ const OF_A_USED_KEY: &str =
 
 /// All of them, in the order of the file. A table with a column `company` that a deployment cannot do without is one more
 /// here, and has its check in `restore_lines`.
-pub(super) const KINDS: &[Kind] = &[
+pub(in crate::shard) const KINDS: &[Kind] = &[
     Kind {
         name: "owner",
         table: "owners",
@@ -209,13 +209,13 @@ impl From<&Scalar> for SqlValue {
 }
 
 /// The members of the last line that count the others.
-pub(super) fn counted(counts: &[u64]) -> Map<String, Value> {
+pub(in crate::shard) fn counted(counts: &[u64]) -> Map<String, Value> {
     KINDS.iter().zip(counts).map(|(kind, count)| (kind.name.to_owned(), json!(count))).collect()
 }
 
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/companies/{company}/export`.
-    pub(super) fn export_company(&self, after: Option<&str>) -> Result<Part, Failure> {
+    pub(in crate::shard) fn export_company(&self, after: Option<&str>) -> Result<Part, Failure> {
         Query::read(&self.call.query, &[])?;
         let mut part = Part::default();
         let mut place = match after {
@@ -333,7 +333,7 @@ fn line(kind: &Kind, row: Row) -> Result<String, Failure> {
 }
 
 /// Removes at most `most` rows of each table that belong to a company; whether some are left.
-pub(super) fn erase(sql: &impl Sql, company: &CompanyId, most: u64) -> Result<bool, Failure> {
+pub(in crate::shard) fn erase(sql: &impl Sql, company: &CompanyId, most: u64) -> Result<bool, Failure> {
     let mut left = false;
     for Kind { table, order, .. } in KINDS {
         let order = order.join(", ");

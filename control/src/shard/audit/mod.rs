@@ -1,6 +1,9 @@
 //! The audit trail: a chain of hashes per company. Each entry is canonical JSON that names its predecessor's hash;
 //! its own hash is the SHA-256 of that JSON. It never holds a secret: neither keys nor digests are given to it.
 
+mod export;
+pub mod verify;
+
 use keyward_shared::{
     digest::Digest,
     ids::{CompanyId, KeyId},
@@ -9,7 +12,7 @@ use keyward_shared::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{answer::Handled, cursor::Pages, failure::Failure, query::Query, turn::Turn, webhooks::trail};
+use crate::shard::{answer::Handled, cursor::Pages, failure::Failure, query::Query, turn::Turn, webhooks::trail};
 use crate::{
     call::AuditNote,
     sql::{Columns, Sql, SqlError, Value as SqlValue},
@@ -85,12 +88,12 @@ pub fn append(sql: &impl Sql, now: Millis, note: &AuditNote) -> Result<(), Failu
 }
 
 /// The text of an entry that is hashed.
-pub(super) fn canonical(entry: &Entry) -> Result<String, serde_json::Error> {
+pub(in crate::shard) fn canonical(entry: &Entry) -> Result<String, serde_json::Error> {
     serde_json::to_string(entry)
 }
 
 /// Notes which entry is the last one.
-pub(super) fn continue_from(sql: &impl Sql, company: &CompanyId, sequence: u64, hash: &str) -> Result<(), Failure> {
+pub(in crate::shard) fn continue_from(sql: &impl Sql, company: &CompanyId, sequence: u64, hash: &str) -> Result<(), Failure> {
     sql.execute(
         "INSERT INTO audit_heads (company, sequence, hash) VALUES (?1, ?2, ?3) ON CONFLICT (company) DO UPDATE SET sequence = ?2, hash = ?3",
         &[company.into(), sequence.into(), hash.into()],
@@ -99,7 +102,7 @@ pub(super) fn continue_from(sql: &impl Sql, company: &CompanyId, sequence: u64, 
 }
 
 /// Number and hash of the last entry.
-pub(super) fn head(sql: &impl Sql, company: &CompanyId) -> Result<(u64, String), SqlError> {
+pub(in crate::shard) fn head(sql: &impl Sql, company: &CompanyId) -> Result<(u64, String), SqlError> {
     let Some(row) = sql.execute("SELECT sequence, hash FROM audit_heads WHERE company = ?1", &[company.into()])?.pop() else {
         return Ok((0, "0".repeat(64)));
     };
@@ -109,7 +112,7 @@ pub(super) fn head(sql: &impl Sql, company: &CompanyId) -> Result<(u64, String),
 
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/audit`: newest first.
-    pub(super) fn list_audit(&self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn list_audit(&self) -> Result<Handled, Failure> {
         let query = Query::read(&self.call.query, &["target", "actor", "action", "from", "to", "limit", "cursor"])?;
         let pages = Pages::new(&self.settings.session_secrets, "audit", &self.company, "", &query);
         let before = pages.place(&query)?.and_then(|place| place.parse().ok()).unwrap_or(u64::MAX);

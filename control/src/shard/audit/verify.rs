@@ -7,7 +7,7 @@ use keyward_shared::{digest::Digest, ids::CompanyId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{
+use crate::shard::{
     audit::{Entry, head},
     failure::Failure,
     portions::Part,
@@ -110,7 +110,7 @@ fn link(row: Row, sequence: u64, previous: &str) -> Result<Option<String>, SqlEr
 
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/audit/verify`: the last part is the answer, those before it are empty.
-    pub(super) fn verify_audit(&self, after: Option<&str>) -> Result<Part, Failure> {
+    pub(in crate::shard) fn verify_audit(&self, after: Option<&str>) -> Result<Part, Failure> {
         Query::read(&self.call.query, &[])?;
         let mut place = match after {
             Some(place) => serde_json::from_str(place)?,

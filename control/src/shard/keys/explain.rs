@@ -13,7 +13,7 @@ use keyward_shared::{
 };
 use serde_json::{Value, json};
 
-use super::{
+use crate::shard::{
     answer::Handled,
     failure::Failure,
     query::{Query, bad},
@@ -40,7 +40,7 @@ struct Route<'p> {
 
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/keys/{id}/explain`.
-    pub(super) fn explain_key(&self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn explain_key(&self) -> Result<Handled, Failure> {
         let query = Query::read(&self.call.query, &["method", "path", "ip"])?;
         let asked = asked(&query)?;
         let key = self.visible_key()?;

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use keyward_shared::{ids::KeyId, problem::Code, time::Millis};
 use serde_json::Value;
 
-use super::{
+use crate::shard::{
     answer::Handled,
     ceilings::{self, Limits},
     failure::Failure,
-    key_view::{status, trail, view},
-    keys_create::{check_lifetime, check_permissions, latest_expiry},
+    keys::create::{check_lifetime, check_permissions, latest_expiry},
+    keys::view::{status, trail, view},
     outbox, publish,
     query::Query,
     rows::{self, KeyRow, worth},
@@ -29,7 +29,7 @@ const WALK: u64 = 10_000;
 
 impl<S: Sql> Turn<'_, S> {
     /// `PATCH /v1/keys/{id}`: null takes a limit away.
-    pub(super) fn change_key(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn change_key(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         let old = self.visible_key()?;
         ceilings::changes(self.caller, &self.company, &old.owner)?;
@@ -95,7 +95,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// `POST /v1/keys/{id}/revoke`: again is the same answer. As long as one with `cascade` says `more`, another goes on.
-    pub(super) fn revoke_key(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn revoke_key(&mut self) -> Result<Handled, Failure> {
         let query = Query::read(&self.call.query, &["cascade"])?;
         let cascade = query.truth("cascade")?;
         let key = self.visible_key()?;
@@ -179,7 +179,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// Revokes a key with revision `rev` and records it. To be marked and announced by the caller.
-    pub(super) fn set_revoked(&self, old: &KeyRow, reason: Option<&str>, rev: u64) -> Result<(), Failure> {
+    pub(in crate::shard) fn set_revoked(&self, old: &KeyRow, reason: Option<&str>, rev: u64) -> Result<(), Failure> {
         set_revoked(self.sql, self.now, old, &self.actor(), reason, rev)?;
         self.record_revoked(old)
     }
@@ -189,7 +189,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// `DELETE /v1/keys/{id}`: the digest can never be used again, the trail remembers.
-    pub(super) fn delete_key(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn delete_key(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         let old = self.visible_key()?;
         let rev = next_rev(self.sql, self.now)?;
@@ -213,7 +213,7 @@ impl<S: Sql> Turn<'_, S> {
 }
 
 /// Revokes a key, marks its record for publishing and announces it. The trail is the caller's.
-pub(super) fn revoke(
+pub(in crate::shard) fn revoke(
     sql: &impl Sql,
     settings: &ControlSettings,
     now: Millis,

@@ -3,12 +3,12 @@
 use keyward_shared::{ids::KeyId, problem::Code, time::Millis};
 use serde_json::Value;
 
-use super::{
+use crate::shard::{
     answer::Handled,
     ceilings::{self, Limits},
     failure::Failure,
-    key_view::{status, trail, view},
-    keys_create::{Wanted, check_lifetime, latest_expiry},
+    keys::create::{Wanted, check_lifetime, latest_expiry},
+    keys::view::{status, trail, view},
     query::Query,
     rows::{self, Changed, KeyRow, worth},
     turn::{Turn, next_rev},
@@ -21,7 +21,7 @@ const MAX_OVERLAP_S: u64 = 31_536_000;
 
 impl<S: Sql> Turn<'_, S> {
     /// `POST /v1/keys/{id}/rotate`.
-    pub(super) fn rotate_key(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn rotate_key(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         let old = self.visible_key()?;
         ceilings::changes(self.caller, &self.company, &old.owner)?;

@@ -3,7 +3,7 @@
 use keyward_shared::time::Millis;
 use serde_json::{Value, json};
 
-use super::{
+use crate::shard::{
     answer::Handled,
     failure::Failure,
     query::{Query, bad},
@@ -19,7 +19,7 @@ use crate::{
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/keys/{id}/usage`: the hours or days that `from` or a later time before `to` falls into, as far as they are
     /// kept. There are at most as many as that.
-    pub(super) fn read_key_usage(&self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn read_key_usage(&self) -> Result<Handled, Failure> {
         let query = Query::read(&self.call.query, &["from", "to", "by"])?;
         let width = match query.get("by") {
             Some("hour") => Width::Hour,

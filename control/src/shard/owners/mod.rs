@@ -1,5 +1,7 @@
 //! The directory: who the people of a company are and what they may do.
 
+mod put_many;
+
 use keyward_shared::{
     ids::{CompanyId, OwnerId},
     permission::{OPERATOR, PermissionSet},
@@ -8,7 +10,7 @@ use keyward_shared::{
 };
 use serde_json::{Value, json};
 
-use super::{
+use crate::shard::{
     answer::Handled,
     background, ceilings,
     cursor::Pages,
@@ -23,15 +25,15 @@ use super::{
 use crate::{call::Refused, sql::Sql, time::rfc3339};
 
 /// An owner as a request wants it to be.
-pub(super) struct WantedOwner {
-    pub(super) id: OwnerId,
-    pub(super) name: String,
-    pub(super) email: Option<String>,
-    pub(super) permissions: PermissionSet,
-    pub(super) active: bool,
+pub(in crate::shard) struct WantedOwner {
+    pub(in crate::shard) id: OwnerId,
+    pub(in crate::shard) name: String,
+    pub(in crate::shard) email: Option<String>,
+    pub(in crate::shard) permissions: PermissionSet,
+    pub(in crate::shard) active: bool,
 }
 
-pub(super) fn view(owner: &OwnerRow) -> Value {
+pub(in crate::shard) fn view(owner: &OwnerRow) -> Value {
     json!({
         "owner": owner.owner,
         "company": owner.company,
@@ -51,14 +53,14 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// `GET /v1/owners/{owner}`.
-    pub(super) fn get_owner(&self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn get_owner(&self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         let owner = rows::owner(self.sql, &self.company, &self.named_owner()?)?.ok_or_else(|| Failure::not_found("owner"))?;
         Ok(Handled::ok(view(&owner)))
     }
 
     /// `GET /v1/owners`: in the order of their ids.
-    pub(super) fn list_owners(&self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn list_owners(&self) -> Result<Handled, Failure> {
         let query = Query::read(&self.call.query, &["limit", "cursor"])?;
         let pages = Pages::new(&self.settings.session_secrets, "owners", &self.company, "", &query);
         let after = pages.place(&query)?.unwrap_or_default();
@@ -71,7 +73,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// `PUT /v1/owners/{owner}`: makes or replaces.
-    pub(super) fn put_owner(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn put_owner(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         if rows::company(self.sql, &self.company)?.is_none() {
             return Err(Failure::not_found("company"));
@@ -94,7 +96,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// What a request's `fields` say of the owner `id`; where that is `None` only to find what is wrong.
-    pub(super) fn wanted_owner(&self, fields: &mut Fields, id: Option<OwnerId>) -> Option<WantedOwner> {
+    pub(in crate::shard) fn wanted_owner(&self, fields: &mut Fields, id: Option<OwnerId>) -> Option<WantedOwner> {
         let name = fields.required_label("name", 100);
         let email = fields.email("email");
         let permissions = fields.permissions("permissions").unwrap_or_default();
@@ -106,20 +108,20 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// Whether the caller may make an owner, who is `old` now, be as `wanted`.
-    pub(super) fn may_make(&self, old: Option<&OwnerRow>, wanted: &WantedOwner) -> Result<(), Refused> {
+    pub(in crate::shard) fn may_make(&self, old: Option<&OwnerRow>, wanted: &WantedOwner) -> Result<(), Refused> {
         // Who could not act had nothing: to let them act again gives them everything that they then have.
         let had = old.filter(|old| old.active || !wanted.active).map(|old| &old.permissions);
         ceilings::gives(self.caller, had, &wanted.permissions)
     }
 
     /// Makes an owner, who is `old` now, be as `wanted`: the row, the marks of the owner's keys and what is to be announced.
-    pub(super) fn store_owner(&self, old: Option<&OwnerRow>, wanted: &WantedOwner, rev: u64) -> Result<OwnerRow, Failure> {
+    pub(in crate::shard) fn store_owner(&self, old: Option<&OwnerRow>, wanted: &WantedOwner, rev: u64) -> Result<OwnerRow, Failure> {
         write(self.sql, self.now, &self.company, old.is_some(), wanted, rev)
     }
 
     /// `DELETE /v1/owners/{owner}`: revokes the owner's keys and ends the owner's sessions. The keys read as revoked at once; their
     /// rows follow in handfuls.
-    pub(super) fn delete_owner(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn delete_owner(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         let id = self.named_owner()?;
         let old = rows::owner(self.sql, &self.company, &id)?.ok_or_else(|| Failure::not_found("owner"))?;
@@ -141,7 +143,7 @@ impl<S: Sql> Turn<'_, S> {
 
 /// Writes an entry of the directory with revision `rev`, marks the records of the owner's keys and announces the change.
 /// Whether it may be, and the trail, are the caller's. `known`: there is an entry already.
-pub(super) fn write(
+pub(in crate::shard) fn write(
     sql: &impl Sql,
     now: Millis,
     company: &CompanyId,
@@ -176,6 +178,6 @@ pub(super) fn write(
 }
 
 /// What the owner of a bootstrap key may do.
-pub(super) fn bootstrap_permissions() -> PermissionSet {
+pub(in crate::shard) fn bootstrap_permissions() -> PermissionSet {
     PermissionSet::parse(["*", "keyward.*", OPERATOR]).unwrap_or_default() // well-formed
 }

@@ -3,16 +3,16 @@
 use keyward_shared::{ids::OwnerId, problem::Code, time::Millis};
 use serde_json::json;
 
-use super::{
+use crate::shard::{
     answer::Handled,
     ceilings,
     cursor::Pages,
     failure::Failure,
-    key_view::view,
+    keys::view::view,
+    keys::walk::{Filters, Order, Place, Walk, unused_since},
     query::{Query, bad},
     rows::REVOKED_AT,
     turn::Turn,
-    walk::{Filters, Order, Place, Walk, unused_since},
 };
 use crate::sql::Sql;
 
@@ -22,7 +22,7 @@ const SCAN: u64 = 2_000;
 
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/keys/{id}`.
-    pub(super) fn get_key(&self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn get_key(&self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         Ok(Handled::ok(view(&self.visible_key()?, self.settings, self.now)))
     }
@@ -30,7 +30,7 @@ impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/keys`: in one of five orders, each with an index of its own. A page with a filter looks through at most
     /// [`SCAN`] keys. An owner with more keys than are sorted at once, who asks for another order than that of creation, is
     /// answered from the company's index with the owner as a filter.
-    pub(super) fn list_keys(&self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn list_keys(&self) -> Result<Handled, Failure> {
         let known = ["status", "owner", "q", "unused_since", "expires_before", "sort", "limit", "cursor"];
         let query = Query::read(&self.call.query, &known)?;
         let order = match query.get("sort") {
@@ -62,7 +62,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// Whose keys a call is about that may name one owner: everyone's (`None`) only for who may see them.
-    pub(super) fn whose(&self, asked: Option<OwnerId>) -> Result<Option<OwnerId>, Failure> {
+    pub(in crate::shard) fn whose(&self, asked: Option<OwnerId>) -> Result<Option<OwnerId>, Failure> {
         if ceilings::sees_all(self.caller) {
             return Ok(asked);
         }

@@ -3,14 +3,14 @@
 use keyward_shared::{time::Millis, timing::Timing};
 use serde_json::{Value, json};
 
-use super::rows::{Changed, KeyRow};
+use crate::shard::rows::{Changed, KeyRow};
 use crate::{
     settings::ControlSettings,
     time::{rfc3339, rfc3339_not_before},
 };
 
 /// When the last change of the key, its owner or its company was made, announced, and by when it is in effect.
-pub(super) fn propagation(key: &KeyRow, timing: &Timing) -> Value {
+pub(in crate::shard) fn propagation(key: &KeyRow, timing: &Timing) -> Value {
     let owner = key.owner_state.as_ref().map(|state| state.3);
     let changes: Vec<Changed> = [Some(key.changed), owner, Some(key.company_state.1)].into_iter().flatten().collect();
     let committed = changes.iter().map(|change| change.at).max().unwrap_or_default();
@@ -19,7 +19,7 @@ pub(super) fn propagation(key: &KeyRow, timing: &Timing) -> Value {
 }
 
 /// When something was committed, when it was announced, and by when it is in effect then.
-pub(super) fn stages(committed: Millis, announced: Option<Millis>, timing: &Timing) -> Value {
+pub(in crate::shard) fn stages(committed: Millis, announced: Option<Millis>, timing: &Timing) -> Value {
     json!({
         "committed_at": rfc3339(committed),
         "announced_at": announced.map(rfc3339),
@@ -29,7 +29,7 @@ pub(super) fn stages(committed: Millis, announced: Option<Millis>, timing: &Timi
 }
 
 /// `active`, `expired` or `revoked`.
-pub(super) fn status(key: &KeyRow, now: Millis) -> &'static str {
+pub(in crate::shard) fn status(key: &KeyRow, now: Millis) -> &'static str {
     if key.revoked_at.is_some() {
         "revoked"
     } else if key.expires_at.is_some_and(|at| at <= now) {
@@ -40,7 +40,7 @@ pub(super) fn status(key: &KeyRow, now: Millis) -> &'static str {
 }
 
 /// The key object.
-pub(super) fn view(key: &KeyRow, settings: &ControlSettings, now: Millis) -> Value {
+pub(in crate::shard) fn view(key: &KeyRow, settings: &ControlSettings, now: Millis) -> Value {
     let owner_name = key.owner_state.as_ref().map_or(key.owner.as_str(), |state| state.0.as_str());
     json!({
         "id": key.id,
@@ -74,7 +74,7 @@ pub(super) fn view(key: &KeyRow, settings: &ControlSettings, now: Millis) -> Val
 }
 
 /// What the audit trail holds of a key: what people decided about it.
-pub(super) fn trail(key: &KeyRow, now: Millis) -> Value {
+pub(in crate::shard) fn trail(key: &KeyRow, now: Millis) -> Value {
     json!({
         "name": key.name,
         "owner": key.owner,

@@ -3,7 +3,7 @@
 
 use keyward_shared::{digest::Digest, ids::CompanyId, time::Millis};
 
-use super::{failure::Failure, outbox, turn::current_rev};
+use crate::shard::{failure::Failure, outbox, turn::current_rev};
 use crate::sql::{Columns, Sql, SqlError};
 
 /// How many digests one message claims.
@@ -12,12 +12,12 @@ const HANDFUL: u64 = 500;
 const PLACE: &str = "claimed_up_to";
 
 /// Remembers a digest that is imported, for good.
-pub(super) fn remember(sql: &impl Sql, digest: &Digest) -> Result<(), SqlError> {
+pub(in crate::shard) fn remember(sql: &impl Sql, digest: &Digest) -> Result<(), SqlError> {
     sql.execute("INSERT OR IGNORE INTO imported (digest) VALUES (?1)", &[digest.into()]).map(|_| ())
 }
 
 /// Everything will be claimed again.
-pub(super) fn begin(sql: &impl Sql) -> Result<(), SqlError> {
+pub(in crate::shard) fn begin(sql: &impl Sql) -> Result<(), SqlError> {
     set_place(sql, "")
 }
 
@@ -32,12 +32,12 @@ fn place(sql: &impl Sql) -> Result<Option<String>, SqlError> {
 }
 
 /// Whether there is something left to claim again.
-pub(super) fn is_left(sql: &impl Sql) -> Result<bool, SqlError> {
+pub(in crate::shard) fn is_left(sql: &impl Sql) -> Result<bool, SqlError> {
     Ok(place(sql)?.is_some())
 }
 
 /// Claims the next handful again. `company`: one that stays, because the message is not about one.
-pub(super) fn advance(sql: &impl Sql, now: Millis, company: &CompanyId) -> Result<(), Failure> {
+pub(in crate::shard) fn advance(sql: &impl Sql, now: Millis, company: &CompanyId) -> Result<(), Failure> {
     let Some(after) = place(sql)? else { return Ok(()) };
     let statement = "SELECT digest FROM imported WHERE digest > ?1 ORDER BY digest LIMIT ?2";
     let rows = sql.execute(statement, &[after.into(), HANDFUL.into()])?;

@@ -13,11 +13,11 @@ use keyward_shared::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::shard::{
     answer::Handled,
     ceilings::{self, Limits},
     failure::Failure,
-    key_view::{trail, view},
+    keys::view::{trail, view},
     numbers, publish,
     query::Query,
     rows::{self, KeyRow, NEVER, worth},
@@ -30,38 +30,38 @@ use crate::sql::{Sql, Value as SqlValue};
 const FIELDS: &[&str] = &["name", "expires_at", "permissions", "allowed_ips", "rate_limit", "metadata", "manages_keys", "owner", "digest"];
 
 /// A key to be stored.
-pub(super) struct NewKey<'a> {
-    pub(super) company: &'a CompanyId,
-    pub(super) id: &'a KeyId,
-    pub(super) digest: &'a Digest,
-    pub(super) owner: &'a OwnerId,
-    pub(super) name: &'a str,
-    pub(super) hint: &'a str,
-    pub(super) created_by: &'a str,
-    pub(super) parent: Option<&'a KeyId>,
-    pub(super) limits: &'a Limits,
-    pub(super) rate_limit: Option<&'a str>,
-    pub(super) metadata: &'a Map<String, Value>,
-    pub(super) manages_keys: bool,
-    pub(super) bootstrap: bool,
-    pub(super) imported: bool,
-    pub(super) supersedes: Option<&'a KeyId>,
+pub(in crate::shard) struct NewKey<'a> {
+    pub(in crate::shard) company: &'a CompanyId,
+    pub(in crate::shard) id: &'a KeyId,
+    pub(in crate::shard) digest: &'a Digest,
+    pub(in crate::shard) owner: &'a OwnerId,
+    pub(in crate::shard) name: &'a str,
+    pub(in crate::shard) hint: &'a str,
+    pub(in crate::shard) created_by: &'a str,
+    pub(in crate::shard) parent: Option<&'a KeyId>,
+    pub(in crate::shard) limits: &'a Limits,
+    pub(in crate::shard) rate_limit: Option<&'a str>,
+    pub(in crate::shard) metadata: &'a Map<String, Value>,
+    pub(in crate::shard) manages_keys: bool,
+    pub(in crate::shard) bootstrap: bool,
+    pub(in crate::shard) imported: bool,
+    pub(in crate::shard) supersedes: Option<&'a KeyId>,
 }
 
 /// What is wanted of a key that is about to be made for an owner of the company.
-pub(super) struct Wanted<'a> {
-    pub(super) owner: &'a OwnerId,
-    pub(super) name: &'a str,
-    pub(super) limits: &'a Limits,
-    pub(super) rate_limit: Option<&'a str>,
-    pub(super) metadata: &'a Map<String, Value>,
-    pub(super) manages_keys: bool,
-    pub(super) bootstrap: bool,
-    pub(super) supersedes: Option<&'a KeyId>,
+pub(in crate::shard) struct Wanted<'a> {
+    pub(in crate::shard) owner: &'a OwnerId,
+    pub(in crate::shard) name: &'a str,
+    pub(in crate::shard) limits: &'a Limits,
+    pub(in crate::shard) rate_limit: Option<&'a str>,
+    pub(in crate::shard) metadata: &'a Map<String, Value>,
+    pub(in crate::shard) manages_keys: bool,
+    pub(in crate::shard) bootstrap: bool,
+    pub(in crate::shard) supersedes: Option<&'a KeyId>,
 }
 
 /// What the answer to the making of a key says once.
-pub(super) enum Once {
+pub(in crate::shard) enum Once {
     /// The key.
     Key(KeyString),
     /// With blind creation, its tag.
@@ -70,7 +70,7 @@ pub(super) enum Once {
 
 impl Once {
     /// Adds it to the key object.
-    pub(super) fn show(&self, body: &mut Value) {
+    pub(in crate::shard) fn show(&self, body: &mut Value) {
         match self {
             Self::Key(key) => body["key"] = json!(key.reveal()),
             Self::Tag(tag) => body["tag"] = json!(tag.as_str()),
@@ -79,7 +79,7 @@ impl Once {
 }
 
 /// Whether the digest is in use or was once, whosever it is.
-pub(super) fn digest_taken(sql: &impl Sql, digest: &Digest) -> Result<bool, Failure> {
+pub(in crate::shard) fn digest_taken(sql: &impl Sql, digest: &Digest) -> Result<bool, Failure> {
     let statement = "SELECT 1 FROM keys WHERE digest = ?1 UNION ALL SELECT 1 FROM tombstones WHERE digest = ?1";
     Ok(!sql.execute(statement, &[digest.into()])?.is_empty())
 }
@@ -93,7 +93,7 @@ fn next_place(sql: &impl Sql, rev: u64) -> Result<u64, Failure> {
 }
 
 /// Stores a key. No edge trusts the absence of a record, so its creation counts as announced at once.
-pub(super) fn insert(sql: &impl Sql, now: Millis, rev: u64, key: &NewKey<'_>) -> Result<(), Failure> {
+pub(in crate::shard) fn insert(sql: &impl Sql, now: Millis, rev: u64, key: &NewKey<'_>) -> Result<(), Failure> {
     let parameters: Vec<SqlValue> = vec![
         key.company.into(),
         key.id.into(),
@@ -132,7 +132,7 @@ pub(super) fn insert(sql: &impl Sql, now: Millis, rev: u64, key: &NewKey<'_>) ->
 
 impl<S: Sql> Turn<'_, S> {
     /// `POST /v1/keys`.
-    pub(super) fn create_key(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn create_key(&mut self) -> Result<Handled, Failure> {
         Query::read(&self.call.query, &[])?;
         let mut fields = Fields::read(&self.call.body, FIELDS)?;
         let name = fields.required_label("name", 100);
@@ -195,7 +195,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// Makes the key, with the digest of a secret that was drawn elsewhere where `blind` is one, and marks its record.
-    pub(super) fn make_key(&mut self, rev: u64, blind: Option<Digest>, wanted: &Wanted<'_>) -> Result<(KeyRow, Once), Failure> {
+    pub(in crate::shard) fn make_key(&mut self, rev: u64, blind: Option<Digest>, wanted: &Wanted<'_>) -> Result<(KeyRow, Once), Failure> {
         let prefix = self.settings.common.prefixes.minting();
         let secret = match blind {
             Some(_) => None,
@@ -246,7 +246,7 @@ impl<S: Sql> Turn<'_, S> {
 }
 
 /// Notes what a restriction has beyond its owner.
-pub(super) fn check_permissions(fields: &mut Fields, asked: Option<&PermissionSet>, owners: &PermissionSet) {
+pub(in crate::shard) fn check_permissions(fields: &mut Fields, asked: Option<&PermissionSet>, owners: &PermissionSet) {
     for permission in asked.into_iter().flat_map(PermissionSet::iter).filter(|permission| !owners.allows(permission)) {
         fields.wrong("permissions", format!("the owner does not have {permission}"));
     }
@@ -254,12 +254,12 @@ pub(super) fn check_permissions(fields: &mut Fields, asked: Option<&PermissionSe
 
 /// Until when a key of the company that is made or changed now may live: a whole second, because that is what the API
 /// shows.
-pub(super) fn latest_expiry(max_days: Option<u64>, now: Millis) -> Option<Millis> {
+pub(in crate::shard) fn latest_expiry(max_days: Option<u64>, now: Millis) -> Option<Millis> {
     max_days.map(|days| Millis::from_secs((now.0 / 1_000).saturating_add(days.saturating_mul(86_400))))
 }
 
 /// Notes an expiry beyond what the company allows.
-pub(super) fn check_lifetime(fields: &mut Fields, asked: Option<Millis>, latest: Option<Millis>) {
+pub(in crate::shard) fn check_lifetime(fields: &mut Fields, asked: Option<Millis>, latest: Option<Millis>) {
     // The caller reckons in whole seconds and with a clock of its own: a minute more is no longer life.
     if let (Some(asked), Some(latest)) = (asked, latest)
         && asked > latest.plus(Millis::from_secs(60))

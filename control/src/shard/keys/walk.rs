@@ -7,7 +7,7 @@
 
 use keyward_shared::ids::{CompanyId, OwnerId};
 
-use super::{
+use crate::shard::{
     cursor::Pages,
     failure::Failure,
     query::{Query, bad},
@@ -26,7 +26,7 @@ const UNENDING: u64 = (1 << 53) - 1;
 
 /// In what order keys are walked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(in crate::shard) enum Order {
     /// By creation, oldest first.
     Oldest,
     /// By creation, newest first.
@@ -74,7 +74,7 @@ impl Order {
 
 /// A place between two keys in one order.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Place {
+pub(in crate::shard) struct Place {
     value: Value,
     tie: Value,
 }
@@ -92,7 +92,7 @@ impl Place {
     }
 
     /// The place of the query's cursor, where it has one.
-    pub(super) fn of(pages: &Pages<'_>, query: &Query, order: Order) -> Result<Option<Self>, Refused> {
+    pub(in crate::shard) fn of(pages: &Pages<'_>, query: &Query, order: Order) -> Result<Option<Self>, Refused> {
         let read = |text: String| Self::read(order, &text).ok_or_else(|| bad("this cursor does not belong to this list"));
         pages.place(query)?.map(read).transpose()
     }
@@ -109,14 +109,14 @@ impl Place {
     }
 
     /// As a cursor carries it.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::shard) fn text(&self) -> String {
         let written = |value: &Value| value.optional_text().unwrap_or_else(|| value.number().to_string());
         format!("{}\n{}", written(&self.tie), written(&self.value))
     }
 }
 
 /// A walk from one place on.
-pub(super) struct Walk {
+pub(in crate::shard) struct Walk {
     order: Order,
     /// `FROM` and `WHERE` of the keys that are looked through, in terms of [`Walk::parameters`].
     source: String,
@@ -126,27 +126,27 @@ pub(super) struct Walk {
 }
 
 /// Which of the keys that are looked through are taken: SQL in terms of `keys k` and [`KEY_JOINS`], with its parameters.
-pub(super) struct Filters {
+pub(in crate::shard) struct Filters {
     parameters: Vec<Value>,
     conditions: String,
 }
 
 impl Filters {
     /// Takes only what satisfies a condition about the parameter with the number that it is given.
-    pub(super) fn add(&mut self, value: impl Into<Value>, condition: impl FnOnce(usize) -> String) {
+    pub(in crate::shard) fn add(&mut self, value: impl Into<Value>, condition: impl FnOnce(usize) -> String) {
         self.parameters.push(value.into());
         self.always(&condition(self.parameters.len()));
     }
 
     /// Takes only what satisfies `condition`.
-    pub(super) fn always(&mut self, condition: &str) {
+    pub(in crate::shard) fn always(&mut self, condition: &str) {
         self.conditions.extend([" AND ", condition]);
     }
 }
 
 impl Walk {
     /// Through the keys of `company` in `order`, or only those of `owner`, from the place `after` on.
-    pub(super) fn new(
+    pub(in crate::shard) fn new(
         sql: &impl Sql,
         company: &CompanyId,
         owner: Option<&OwnerId>,
@@ -187,13 +187,13 @@ impl Walk {
 
     /// Looks only through what satisfies a condition about the parameter with the number that it is given: one that the
     /// order's index can tell by.
-    pub(super) fn narrow(&mut self, value: impl Into<Value>, condition: impl FnOnce(usize) -> String) {
+    pub(in crate::shard) fn narrow(&mut self, value: impl Into<Value>, condition: impl FnOnce(usize) -> String) {
         self.parameters.push(value.into());
         self.source.extend([" AND ", &condition(self.parameters.len())]);
     }
 
     /// Begins the filters of this walk, once it is not narrowed any more.
-    pub(super) fn filters(&self) -> Filters {
+    pub(in crate::shard) fn filters(&self) -> Filters {
         let mut filters = Filters { parameters: self.parameters.clone(), conditions: String::new() };
         if let Some(owner) = &self.only {
             filters.add(owner, |n| format!("k.owner = ?{n}"));
@@ -202,7 +202,13 @@ impl Walk {
     }
 
     /// The next keys that `filters` take, at most `limit`, out of at most `scan`; and where to go on, `None` at the end.
-    pub(super) fn page(&self, sql: &impl Sql, filters: &Filters, limit: u64, scan: u64) -> Result<(Vec<KeyRow>, Option<Place>), Failure> {
+    pub(in crate::shard) fn page(
+        &self,
+        sql: &impl Sql,
+        filters: &Filters,
+        limit: u64,
+        scan: u64,
+    ) -> Result<(Vec<KeyRow>, Option<Place>), Failure> {
         let filtered = !filters.conditions.is_empty();
         let scan = if filtered { scan } else { limit + 1 };
         let statement = format!(
@@ -224,7 +230,7 @@ impl Walk {
     }
 
     /// How many of the next `scan` keys `filters` take; and where to go on, `None` at the end.
-    pub(super) fn count(&self, sql: &impl Sql, filters: &Filters, scan: u64) -> Result<(u64, Option<Place>), Failure> {
+    pub(in crate::shard) fn count(&self, sql: &impl Sql, filters: &Filters, scan: u64) -> Result<(u64, Option<Place>), Failure> {
         let statement = format!("SELECT COUNT(*) FROM {} k {KEY_JOINS} WHERE TRUE{}", self.scanned(scan), filters.conditions);
         let row = sql.execute(&statement, &filters.parameters)?.pop().unwrap_or_default();
         Ok((Columns::of(row).number()?, self.end_of(sql, scan)?))
@@ -252,7 +258,7 @@ fn few(sql: &impl Sql, company: &CompanyId, owner: &OwnerId) -> Result<bool, Sql
 }
 
 /// Takes keys that were not used since the time with the number `n`, and not made since either.
-pub(super) fn unused_since(n: usize) -> String {
+pub(in crate::shard) fn unused_since(n: usize) -> String {
     format!("COALESCE(NULLIF(u.last_used_at, {NEVER}), k.created_at) < ?{n}")
 }
 

@@ -10,15 +10,15 @@ use keyward_shared::{
 };
 use serde_json::{Map, Value};
 
-use super::{
+use crate::shard::{
     audit::{Entry, canonical},
     background,
+    backup::restore::{CompanyLine, Header, Progress},
     ceilings::{self, Limits},
     companies::MAX_LIFETIME_DAYS,
     failure::Failure,
-    keys_create::digest_taken,
-    reclaim,
-    restore::{CompanyLine, Header, Progress},
+    keys::create::digest_taken,
+    keys::reclaim,
     rows::{self, worth},
     turn::Turn,
     validate::{Fields, MAX_WHOLE},
@@ -35,7 +35,7 @@ const MOST_AHEAD: Millis = Millis::from_secs(86_400);
 const MOST_NAMED: usize = 300;
 
 /// A row to be stored: its columns in the order of its kind.
-pub(super) type Values = Vec<SqlValue>;
+pub(in crate::shard) type Values = Vec<SqlValue>;
 
 fn unprocessable(field: &str, detail: &str) -> Failure {
     let error = keyward_shared::problem::FieldError { field: field.into(), detail: detail.into() };
@@ -44,7 +44,7 @@ fn unprocessable(field: &str, detail: &str) -> Failure {
 
 impl<S: Sql> Turn<'_, S> {
     /// The header.
-    pub(super) fn header_line(&self, members: Map<String, Value>) -> Result<Header, Failure> {
+    pub(in crate::shard) fn header_line(&self, members: Map<String, Value>) -> Result<Header, Failure> {
         let mut fields = Fields::of(members, &["kind", "format", "company", "shard", "rev", "exported_at"])?;
         let format = fields.required_number("format", 0, MAX_WHOLE);
         let company = fields.company("company");
@@ -54,7 +54,7 @@ impl<S: Sql> Turn<'_, S> {
         if exported_at.as_deref().is_some_and(|text| time::parse(text).is_err()) {
             fields.wrong("exported_at", "must be a time");
         }
-        if format.is_some_and(|format| format != super::backup::FORMAT) {
+        if format.is_some_and(|format| format != super::export::FORMAT) {
             fields.wrong("format", "this program does not know this form of a backup");
         }
         if company.is_none_or(|company| company != self.company) {
@@ -68,7 +68,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// The company itself.
-    pub(super) fn company_line(&self, members: Map<String, Value>) -> Result<CompanyLine, Failure> {
+    pub(in crate::shard) fn company_line(&self, members: Map<String, Value>) -> Result<CompanyLine, Failure> {
         let mut fields = Fields::of(members, &["kind", "name", "active", "max_key_lifetime_days", "created_at"])?;
         let name = fields.required_label("name", 100);
         let active = fields.required_truth("active");
@@ -84,7 +84,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// A person.
-    pub(super) fn owner_line(&self, fields: &mut Fields, header: &Header) -> Result<Values, Failure> {
+    pub(in crate::shard) fn owner_line(&self, fields: &mut Fields, header: &Header) -> Result<Values, Failure> {
         let owner = required(fields, "owner", Fields::owner);
         let name = fields.required_label("name", 100);
         let email = fields.email("email");
@@ -114,7 +114,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// A key.
-    pub(super) fn key_line(&self, fields: &mut Fields, header: &Header) -> Result<Values, Failure> {
+    pub(in crate::shard) fn key_line(&self, fields: &mut Fields, header: &Header) -> Result<Values, Failure> {
         let id = required(fields, "key_id", key_id);
         let digest = required(fields, "digest", Fields::digest);
         let owner = required(fields, "owner", Fields::owner);
@@ -199,7 +199,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// When a key was used last.
-    pub(super) fn use_line(&self, fields: &mut Fields) -> Result<Values, Failure> {
+    pub(in crate::shard) fn use_line(&self, fields: &mut Fields) -> Result<Values, Failure> {
         let id = required(fields, "key_id", key_id);
         let at = self.past(fields, "last_used_at");
         fields.check()?;
@@ -207,7 +207,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// How often a key was used in an hour or on a day.
-    pub(super) fn bucket_line(&self, fields: &mut Fields) -> Result<Values, Failure> {
+    pub(in crate::shard) fn bucket_line(&self, fields: &mut Fields) -> Result<Values, Failure> {
         let id = required(fields, "key_id", key_id);
         let width = fields.required_label("width", 4);
         if width.as_deref().is_some_and(|width| !["hour", "day"].contains(&width)) {
@@ -226,7 +226,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// A webhook. It hears of what happens from now on.
-    pub(super) fn webhook_line(&self, fields: &mut Fields) -> Result<Values, Failure> {
+    pub(in crate::shard) fn webhook_line(&self, fields: &mut Fields) -> Result<Values, Failure> {
         let id = fields.required_text("id");
         if id.as_deref().is_some_and(|id| !webhooks::is_id(id)) {
             fields.wrong("id", "is not the id of a webhook");
@@ -259,7 +259,7 @@ impl<S: Sql> Turn<'_, S> {
     }
 
     /// An entry of the trail, which must be the next link of the chain.
-    pub(super) fn audit_line(&self, fields: &mut Fields, progress: &mut Progress) -> Result<Values, Failure> {
+    pub(in crate::shard) fn audit_line(&self, fields: &mut Fields, progress: &mut Progress) -> Result<Values, Failure> {
         let sequence = fields.required_number("sequence", 1, MAX_WHOLE);
         let at = self.past(fields, "at");
         let note = fields.label("note", MOST_NAMED);
@@ -319,7 +319,7 @@ fn key_id(fields: &mut Fields, field: &str) -> Option<KeyId> {
 }
 
 /// The company of an import is not there, and nothing of it but what an import brought.
-pub(super) fn must_be_absent(sql: &impl Sql, company: &CompanyId) -> Result<(), Failure> {
+pub(in crate::shard) fn must_be_absent(sql: &impl Sql, company: &CompanyId) -> Result<(), Failure> {
     if background::is_being_erased(sql, company)? {
         return Err(Failure::refused(Code::Conflict, "what is left of the company of that id is still being erased; try again"));
     }

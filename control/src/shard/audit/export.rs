@@ -5,7 +5,7 @@ use keyward_shared::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{
+use crate::shard::{
     audit::head,
     failure::Failure,
     portions::{MOST_BYTES, MOST_LINES, Part},
@@ -33,13 +33,13 @@ struct Place {
 }
 
 /// The line of an entry: its text with its hash as the last member.
-pub(super) fn line(entry: &str, hash: &str) -> String {
+pub(in crate::shard) fn line(entry: &str, hash: &str) -> String {
     format!("{},\"hash\":\"{hash}\"}}\n", entry.strip_suffix('}').unwrap_or(entry))
 }
 
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/audit/export`.
-    pub(super) fn export_audit(&self, after: Option<&str>) -> Result<Part, Failure> {
+    pub(in crate::shard) fn export_audit(&self, after: Option<&str>) -> Result<Part, Failure> {
         let query = Query::read(&self.call.query, &["from", "to"])?;
         let from = query.time("from")?.unwrap_or_default();
         let to = query.time("to")?.unwrap_or(Millis(u64::MAX));

@@ -6,16 +6,16 @@
 use keyward_shared::ids::{KeyId, OwnerId};
 use serde_json::json;
 
-use super::{
+use crate::shard::{
     answer::Handled,
     cursor::Pages,
     failure::Failure,
+    keys::walk::{Order, Place, Walk, unused_since},
     outbox, publish,
     query::Query,
     rows::REVOKED_AT,
     turn::{Turn, next_rev},
     validate::Fields,
-    walk::{Order, Place, Walk, unused_since},
 };
 use crate::sql::Sql;
 
@@ -31,7 +31,7 @@ impl<S: Sql> Turn<'_, S> {
     ///
     /// The first of owner, beginning of the name and time of the last use that is given says which index is walked; without
     /// any of them that is all of the company's keys.
-    pub(super) fn revoke_keys(&mut self) -> Result<Handled, Failure> {
+    pub(in crate::shard) fn revoke_keys(&mut self) -> Result<Handled, Failure> {
         let query = Query::read(&self.call.query, &["dry_run", "cursor"])?;
         let dry_run = query.truth("dry_run")?;
         let mut fields = Fields::read(&self.call.body, &["owner", "created_by", "prefix_name", "unused_since", "reason"])?;
