@@ -123,6 +123,8 @@ def before_call(context, case, kwargs):
             path[name] = NOBODY.get(name, "nobody.here")
     if operation == "deleteWebhook" and path.get("id") in (WEBHOOK_READ, WEBHOOK_CHANGED):
         path["id"] = "wh_000000000000000000000000"
+    if operation == "deleteKey" and path.get("id") in (READ, CHANGED, REVOKED, *REPLACED):
+        path["id"] = NOBODY["id"]
     if operation == "putOwners" and isinstance(body, dict) and isinstance(body.get("owners"), list):
         case.body = body | {"owners": [owner for owner in body["owners"] if not names_kept(owner)]}
         if body.get("deactivate_missing") is True and next(COUNT) % 8:
