@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a failure of the world is a failure of the test
 #![allow(clippy::unused_self, clippy::new_without_default, clippy::needless_pass_by_value)]
 
+pub mod backups;
 pub mod hooks;
 
 use std::cell::Cell;
