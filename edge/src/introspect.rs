@@ -4,8 +4,9 @@
 use core::net::IpAddr;
 use std::rc::Rc;
 
-use keyward_shared::{decide, json, path, permission::Permission, policy::Requirement, problem::Code, record::Record, time::Millis};
-use serde::Deserialize;
+use keyward_shared::{
+    decide, json, json_object, path, permission::Permission, policy::Requirement, problem::Code, record::Record, time::Millis,
+};
 
 use crate::verifier::{Attempt, Held, PolicyStanding, Progress, Verdict, Verifier};
 
@@ -15,24 +16,21 @@ pub const PERMISSION: &str = "keyward.introspect";
 pub const MAX_QUESTIONS: usize = 100;
 
 /// One question about one key.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub struct Question {
     /// The key.
     pub token: String,
     /// The route that it is to be judged for, with `path`.
-    #[serde(default)]
     pub method: Option<String>,
     /// See `method`.
-    #[serde(default)]
     pub path: Option<String>,
     /// A permission that it must have.
-    #[serde(default)]
     pub permission: Option<Permission>,
     /// The address that it is used from.
-    #[serde(default)]
     pub ip: Option<IpAddr>,
 }
+
+json_object!(Question { token; or default method, path, permission, ip } strict);
 
 impl Question {
     /// Whether the caller with this credential may introspect.

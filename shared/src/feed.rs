@@ -10,7 +10,8 @@ use thiserror::Error;
 
 use crate::{
     ids::{CompanyId, KeyId, OwnerId},
-    json,
+    json::{self, Fault, FromJson, Reader},
+    json_object, json_text,
     seal::{self, SealError},
     secret::SecretList,
     shard::Shard,
@@ -67,6 +68,8 @@ impl Subject {
     }
 }
 
+json_text!(Subject: str::parse);
+
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -111,6 +114,12 @@ impl From<Subject> for String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Change(pub Subject, pub u64);
 
+impl FromJson for Change {
+    fn from_json(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        FromJson::from_json(reader).map(|(subject, rev)| Self(subject, rev))
+    }
+}
+
 /// What changed since [`Feed::since`], as of [`Feed::issued_at`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feed {
@@ -125,6 +134,8 @@ pub struct Feed {
     /// Sorted by subject, each once.
     pub changes: Vec<Change>,
 }
+
+json_object!(Feed { v, group, issued_at, since, changes } passing over others);
 
 /// Why a stored value is no feed that may be used.
 #[derive(Debug, Error)]

@@ -43,6 +43,8 @@ macro_rules! identifier {
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
 
+        $crate::json_text!($name: $name::new);
+
         impl $name {
             /// Checks `text` and keeps a copy.
             pub fn new(text: &str) -> Result<Self, IdError> {

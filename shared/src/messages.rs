@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     ids::{CompanyId, KeyId},
-    json::{self, Object},
+    json::{self, Fault, FromJson, Object, Reader},
     shard::Shard,
     time::Millis,
 };
@@ -66,6 +66,12 @@ pub enum ResolveAnswer {
     Absent,
 }
 
+impl FromJson for ResolveAnswer {
+    fn from_json(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(answer(reader, "record")?.map_or(Self::Absent, Self::Record))
+    }
+}
+
 /// Asks which shard holds the imported key with a digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +96,22 @@ pub enum ImportedAnswer {
     Shard(Shard),
     /// None, so far.
     Absent,
+}
+
+impl FromJson for ImportedAnswer {
+    fn from_json(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(answer(reader, "shard")?.map_or(Self::Absent, Self::Shard))
+    }
+}
+
+/// `"absent"`, which is `None`, or an object with the member `name` and nothing else.
+fn answer<T: FromJson>(reader: &mut Reader<'_>, name: &str) -> Result<Option<T>, Fault> {
+    if reader.peek() == Some(b'"') {
+        return reader.text(|text| (text == "absent").then_some(None));
+    }
+    let mut found = None;
+    reader.object(&mut |reader, member| if member == name { reader.member(&mut found) } else { Err(Fault::Value) })?;
+    found.map(Some).ok_or(Fault::Value)
 }
 
 /// Tells a Shard object which of its keys were used.

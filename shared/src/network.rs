@@ -6,6 +6,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::json_text;
+
 /// A text that is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("must be an address or a network such as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32")]
@@ -28,6 +30,8 @@ impl Network {
         self.0.contains(&other.0)
     }
 }
+
+json_text!(Network: str::parse);
 
 impl core::str::FromStr for Network {
     type Err = NetworkError;

@@ -10,6 +10,11 @@ use std::collections::BinaryHeap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::{
+    json::{Fault, FromJson, Reader},
+    json_text,
+};
+
 /// The longest permission, in characters.
 pub const MAX_LEN: usize = 100;
 /// The most permissions in a set.
@@ -59,6 +64,8 @@ impl Permission {
         covers(&self.0, &other.0)
     }
 }
+
+json_text!(Permission: Permission::new);
 
 fn covers(held: &str, asked: &str) -> bool {
     if held == asked {
@@ -175,6 +182,12 @@ impl PermissionSet {
             scope.push_str(permission.as_str());
         }
         scope
+    }
+}
+
+impl FromJson for PermissionSet {
+    fn from_json(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        Self::new(FromJson::from_json(reader)?).map_err(|_| Fault::Value)
     }
 }
 

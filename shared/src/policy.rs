@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    json, path,
+    json, json_object, json_words,
+    path::{self, AmbiguousPath},
     permission::Permission,
     problem::FieldError,
     seal::{self, SealError},
@@ -33,6 +34,8 @@ pub enum Fallback {
     Deny,
 }
 
+json_words!(Fallback { "forward" => Forward, "deny" => Deny });
+
 /// Who deals with a Bearer credential that does not look like a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -40,6 +43,8 @@ pub enum Bearer {
     /// The origin: it is passed on unchanged, without an identity.
     Origin,
 }
+
+json_words!(Bearer { "origin" => Origin });
 
 /// One rule as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +66,8 @@ pub struct Rule {
     pub bearer: Option<Bearer>,
 }
 
+json_object!(Rule { path; or default methods, permission, anonymous, bearer } strict);
+
 /// The policy as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +80,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
 }
 
+json_object!(Policy { ; or default default, rules } strict);
+
 impl Policy {
     /// Everything that is wrong with it; empty where it can be used.
     pub fn problems(&self) -> Vec<FieldError> {
@@ -81,38 +90,73 @@ impl Policy {
             problems.push(FieldError { field: "rules".into(), detail: format!("must be at most {MAX_RULES}") });
         }
         for (at, rule) in self.rules.iter().enumerate() {
-            let mut say = |field: &str, detail: &str| {
-                problems.push(FieldError { field: format!("rules[{at}].{field}"), detail: detail.into() });
-            };
-            let is_method = |m: &String| !m.is_empty() && m.len() <= 32 && m.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
-            if !rule.methods.iter().all(is_method) {
-                say("methods", "must be upper-case method names");
-            }
-            if let Err(detail) = check_pattern(&rule.path) {
-                say("path", &detail);
-            }
-            if rule.anonymous && (rule.permission.is_some() || rule.bearer.is_some()) {
-                say("anonymous", "goes with neither permission nor bearer");
+            for problem in rule.problems().into_iter().flatten() {
+                problems.push(FieldError { field: format!("rules[{at}].{}", problem.member()), detail: problem.to_string() });
             }
         }
         problems
     }
+
+    /// Whether it has no [`Policy::problems`].
+    pub fn is_usable(&self) -> bool {
+        self.rules.len() <= MAX_RULES && self.rules.iter().all(|rule| rule.problems().iter().all(Option::is_none))
+    }
 }
 
-fn check_pattern(pattern: &str) -> Result<(), String> {
+/// What is wrong with a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+enum RuleProblem {
+    #[error("must be upper-case method names")]
+    Method,
+    #[error("must be at most 1024 characters long")]
+    Length,
+    #[error(transparent)]
+    Path(#[from] AmbiguousPath),
+    #[error("** may only stand at the end")]
+    OpenMiddle,
+    #[error("* must be a whole segment")]
+    PartOfSegment,
+    #[error("goes with neither permission nor bearer")]
+    Anonymous,
+}
+
+impl RuleProblem {
+    /// The member of the rule that it is about.
+    const fn member(self) -> &'static str {
+        match self {
+            Self::Method => "methods",
+            Self::Length | Self::Path(_) | Self::OpenMiddle | Self::PartOfSegment => "path",
+            Self::Anonymous => "anonymous",
+        }
+    }
+}
+
+impl Rule {
+    fn problems(&self) -> [Option<RuleProblem>; 3] {
+        let is_method = |m: &String| !m.is_empty() && m.len() <= 32 && m.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+        let both = self.anonymous && (self.permission.is_some() || self.bearer.is_some());
+        [
+            (!self.methods.iter().all(is_method)).then_some(RuleProblem::Method),
+            check_pattern(&self.path).err(),
+            both.then_some(RuleProblem::Anonymous),
+        ]
+    }
+}
+
+fn check_pattern(pattern: &str) -> Result<(), RuleProblem> {
     if pattern.len() > 1024 {
-        return Err("must be at most 1024 characters long".into());
+        return Err(RuleProblem::Length);
     }
     // A pattern may be written with or without percent-encoding; beyond that it is held to what a path is.
     let ascii: String = pattern.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
-    path::check(&ascii).map_err(|e| e.to_string())?;
+    path::check(&ascii)?;
     let segments: Vec<_> = segments(pattern).collect();
     for (at, segment) in segments.iter().enumerate() {
         match *segment {
             "*" => {}
             "**" if at + 1 == segments.len() => {}
-            "**" => return Err("** may only stand at the end".into()),
-            other if other.as_bytes().contains(&b'*') => return Err("* must be a whole segment".into()),
+            "**" => return Err(RuleProblem::OpenMiddle),
+            other if other.as_bytes().contains(&b'*') => return Err(RuleProblem::PartOfSegment),
             _ => {}
         }
     }
@@ -131,6 +175,8 @@ pub struct StoredPolicy {
     /// The rules.
     pub policy: Policy,
 }
+
+json_object!(StoredPolicy { v, rev, as_of, policy } passing over others);
 
 /// Why a stored value is no policy that may be used.
 #[derive(Debug, Error)]
@@ -162,7 +208,7 @@ impl StoredPolicy {
             return Err(PolicyError::Version);
         }
         let stored: Self = json::from_str(body)?;
-        if stored.policy.problems().is_empty() { Ok(stored) } else { Err(PolicyError::Rules) }
+        if stored.policy.is_usable() { Ok(stored) } else { Err(PolicyError::Rules) }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor, ser::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::{Map, Value, value::RawValue};
 use thiserror::Error;
 
@@ -11,7 +11,8 @@ use crate::{
     digest::Digest,
     feed::Subject,
     ids::{CompanyId, KeyId, OwnerId},
-    json,
+    json::{self, Fault, FromJson, Reader},
+    json_object, json_words,
     network::Network,
     permission::PermissionSet,
     seal::{self, SealError},
@@ -49,6 +50,8 @@ pub enum KeyState {
     /// Revoked; final.
     Revoked,
 }
+
+json_words!(KeyState { "active" => Active, "revoked" => Revoked });
 
 /// What the shard's object knew about one key at [`Record::as_of`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +93,11 @@ pub struct Record {
     pub as_of: Millis,
 }
 
+json_object!(Record {
+    v, key_id, company, owner, shard, state, owner_active, company_active, created_at, permissions, rev, as_of;
+    or default expires_at, networks, rate_limit, metadata
+} passing over others);
+
 /// What the maker of a key attached to it: a JSON object, kept as its text, because nobody but its reader looks inside.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Metadata(Box<str>);
@@ -126,20 +134,15 @@ impl Serialize for Metadata {
 
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(json::RAW, RawObject)
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        if text.get().starts_with('{') { Ok(Self(text.get().into())) } else { Err(D::Error::custom("no object")) }
     }
 }
 
-/// Takes the text of an object from [`mod@json`].
-struct RawObject;
-
-impl Visitor<'_> for RawObject {
-    type Value = Metadata;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Metadata, E> {
-        if text.starts_with('{') { Ok(Metadata(text.into())) } else { Err(E::custom("no object")) }
+impl FromJson for Metadata {
+    fn from_json(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        let text = reader.skip()?;
+        if text.starts_with('{') { Ok(Self(text.into())) } else { Err(Fault::Value) }
     }
 }
 

@@ -1,10 +1,9 @@
 //! The MAC on everything in the replicated store: `1.<64 hex>.<body>` with HMAC-SHA256 over name, line
 //! feed, body. Write access to the store is then not enough to make, change or move a value.
 
-use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{json, secret::SecretList};
+use crate::{json, json_object, secret::SecretList};
 
 /// What stands before the MAC: the version of the envelope.
 const VERSION: &str = "1.";
@@ -44,10 +43,10 @@ pub fn open<'v>(secrets: &SecretList, name: &str, value: &'v str) -> Result<&'v 
 
 /// The `v` of a versioned JSON object, whatever else is in it.
 pub(crate) fn version_of(body: &str) -> Result<u32, json::Error> {
-    #[derive(Deserialize)]
     struct Versioned {
         v: u32,
     }
+    json_object!(Versioned { v } passing over others);
     json::from_str::<Versioned>(body).map(|versioned| versioned.v)
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use crate::{base62, ids::CompanyId};
+use crate::{base62, ids::CompanyId, json_text};
 
 /// How many shards there are: 62⁴.
 const COUNT: u64 = 62 * 62 * 62 * 62;
@@ -51,6 +51,8 @@ impl Shard {
         u16::try_from(number).unwrap_or(0)
     }
 }
+
+json_text!(Shard: str::parse);
 
 impl TryFrom<String> for Shard {
     type Error = ShardError;

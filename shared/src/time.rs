@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::json::{Fault, FromJson, Reader};
+
 /// Milliseconds since 1970-01-01T00:00:00Z, or a duration in milliseconds. Arithmetic saturates: a stamp
 /// can be wrong, it cannot wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +38,12 @@ impl Millis {
     pub fn from_js(ms: f64) -> Self {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates, NaN becomes 0
         Self(ms as u64)
+    }
+}
+
+impl FromJson for Millis {
+    fn from_json(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        reader.number().map(Self)
     }
 }
 

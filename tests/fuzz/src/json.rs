@@ -1,6 +1,6 @@
 //! Keyward's own JSON reader and writer, against `serde_json`.
 //!
-//! Whatever Keyward's reader reads, `serde_json` reads as the same value. The other way round there are four intended
+//! Whatever Keyward's reader reads, `serde_json` reads as the same value by what is derived for the same type. The other way round there are four intended
 //! differences, all of them refusals, and no fifth: Keyward's reader refuses (1) what stands deeper than 64, (2) half a
 //! surrogate pair in a string that is passed over (`serde_json` does not look into those), (3) a struct written as a list,
 //! (4) a variant without content written as an object. Fractions, exponents and signs are refused by both where a whole
@@ -9,11 +9,11 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use keyward_shared::json::{self, Object, RAW, list, string};
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{IgnoredAny, Visitor},
+use keyward_shared::{
+    json::{self, Fault, FromJson, Object, Reader, list, string},
+    json_object,
 };
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -63,20 +63,35 @@ struct Raw(String);
 
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Raw;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-                Ok(Raw(text.into()))
-            }
-            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-                Box::<RawValue>::deserialize(deserializer).map(|raw| Raw(raw.get().into()))
-            }
+        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(raw.get().into()))
+    }
+}
+
+json_object!(Tree { ; or default text, number, half, word, small, flag, kind, pair, list, named, raw, strict } passing over others);
+json_object!(Strict { needed; or default more } strict);
+
+impl FromJson for Kind {
+    fn from_json(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        if reader.peek() == Some(b'"') {
+            return reader.text(|text| (text == "Plain").then_some(Self::Plain));
         }
-        deserializer.deserialize_newtype_struct(RAW, Text)
+        let (mut with, mut deep) = (None, None);
+        reader.object(&mut |reader, name| match name {
+            "With" => reader.member(&mut with),
+            "Deep" => reader.member(&mut deep),
+            _ => Err(Fault::Value),
+        })?;
+        match (with, deep) {
+            (Some(text), None) => Ok(Self::With(text)),
+            (None, Some(tree)) => Ok(Self::Deep(tree)),
+            _ => Err(Fault::Value),
+        }
+    }
+}
+
+impl FromJson for Raw {
+    fn from_json(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        reader.skip().map(|text| Self(text.into()))
     }
 }
 
@@ -84,7 +99,7 @@ impl<'de> Deserialize<'de> for Raw {
 pub fn json(data: &[u8]) {
     let Some(text) = input::text(data) else { return };
     if nesting(text) > 2 * MAX_DEPTH {
-        assert!(json::from_str::<IgnoredAny>(text).is_err() && json::from_str::<Tree>(text).is_err());
+        assert!(json::from_str::<()>(text).is_err() && json::from_str::<Tree>(text).is_err());
         return; // too deep for the grammar's own reader
     }
     let document = Document::read(text);
@@ -121,7 +136,7 @@ fn nesting(text: &str) -> usize {
 
 /// Any value at all: the grammar decides, with the two limits that hold for what is passed over.
 fn passed_over(text: &str, document: Option<&Document>) {
-    let ours = json::from_str::<IgnoredAny>(text).is_ok();
+    let ours = json::from_str::<()>(text).is_ok();
     assert_eq!(ours, document.is_some_and(|document| document.depth <= MAX_DEPTH && !document.half_pair), "{text:?}");
     if document.is_some() {
         assert!(serde_json::from_str::<IgnoredAny>(text).is_ok());
@@ -130,7 +145,7 @@ fn passed_over(text: &str, document: Option<&Document>) {
 
 fn differ_only_where_intended<T>(text: &str, document: Option<&Document>, intended: impl Fn(&Loose) -> bool)
 where
-    T: serde::de::DeserializeOwned + PartialEq + fmt::Debug,
+    T: FromJson + serde::de::DeserializeOwned + PartialEq + fmt::Debug,
 {
     match (json::from_str::<T>(text), serde_json::from_str::<T>(text)) {
         (Ok(ours), theirs) => assert_eq!(Some(ours), theirs.ok(), "{text:?}"),

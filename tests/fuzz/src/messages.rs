@@ -6,25 +6,25 @@ use keyward_control::call::{
     Announced, Announcement, ApiAnswer, ApiCall, AuditNote, Authenticate, Caller, Claimed, Claims, CompanyNotice, Redeem, Redeemed, SignOut,
 };
 use keyward_shared::{
-    json,
+    json::{self, FromJson},
     messages::{ImportedAnswer, ImportedRequest, ResolveAnswer, ResolveRequest, UsageReport},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::input;
 
-/// The input as each message: what is read is written, read again, and the same. For what the edge reads and writes itself,
-/// Keyward's reader and writer agree with `serde_json`.
+/// The input as each message: what is read is written, read again, and the same. What the edge reads or writes itself,
+/// Keyward's reader reads and its writer writes as `serde_json` does.
 pub fn messages(data: &[u8]) {
     let Some(text) = input::text(data) else { return };
-    if let Some(request) = by_both::<ResolveRequest>(text) {
+    if let Some(request) = returns::<ResolveRequest>(text) {
         assert_eq!(request.to_json(), serde_json::to_string(&request).unwrap());
     }
-    if let Some(report) = by_both::<UsageReport>(text) {
+    if let Some(report) = returns::<UsageReport>(text) {
         assert_eq!(report.to_json(), serde_json::to_string(&report).unwrap());
     }
     by_both::<ResolveAnswer>(text);
-    if let Some(request) = by_both::<ImportedRequest>(text) {
+    if let Some(request) = returns::<ImportedRequest>(text) {
         assert_eq!(request.to_json(), serde_json::to_string(&request).unwrap());
     }
     by_both::<ImportedAnswer>(text);
@@ -45,7 +45,7 @@ pub fn messages(data: &[u8]) {
 }
 
 /// What either reader reads, and the other reads from what was written.
-fn by_both<T: Serialize + DeserializeOwned + PartialEq + Debug>(text: &str) -> Option<T> {
+fn by_both<T: FromJson + Serialize + DeserializeOwned + PartialEq + Debug>(text: &str) -> Option<T> {
     let (ours, theirs) = (json::from_str::<T>(text).ok(), returns::<T>(text));
     if ours.is_some() {
         assert_eq!(ours, theirs);
