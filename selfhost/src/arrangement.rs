@@ -28,6 +28,8 @@ pub struct Links {
     pub relay_port: u16,
     /// What the relay asks for.
     pub relay_secret: String,
+    /// `host:port` of the origin, where edges have it as the service binding `ORIGIN` instead of an address.
+    pub origin: Option<String>,
 }
 
 /// The control process, listening on `port` and the relay's port, with its objects in the folder `objects`.
@@ -70,6 +72,8 @@ pub fn edge(modules: Vec<Module>, variables: &Variables, links: &Links, port: u1
     let mut bindings = texts(variables);
     bindings.push(Binding::to("KEYS", Target::Kv("kv")));
     bindings.extend(object_bindings(Some("objects")));
+    let origin = links.origin.clone().map(|address| Service::External { name: "origin", address });
+    bindings.extend(origin.iter().map(|_| Binding::to("ORIGIN", Target::Service("origin"))));
     let edge = Worker { name: "edge", modules, bindings, classes: Vec::new(), storage: None, outbound: Some("network") };
 
     let bindings = vec![Binding::text("RELAY_SECRET", &links.relay_secret), Binding::to("RELAY", Target::Service("relay"))];
@@ -77,16 +81,15 @@ pub fn edge(modules: Vec<Module>, variables: &Variables, links: &Links, port: u1
     objects.classes = classes();
     objects.storage = Some(Storage::Memory);
 
-    Config {
-        services: vec![
-            kv(links),
-            Service::Network { name: "network", reach: Reach::Everything },
-            Service::External { name: "relay", address: format!("127.0.0.1:{}", links.relay_port) },
-            Service::Worker(edge),
-            Service::Worker(objects),
-        ],
-        sockets: vec![socket("edge", port)],
-    }
+    let mut services = vec![
+        kv(links),
+        Service::Network { name: "network", reach: Reach::Everything },
+        Service::External { name: "relay", address: format!("127.0.0.1:{}", links.relay_port) },
+        Service::Worker(edge),
+        Service::Worker(objects),
+    ];
+    services.extend(origin);
+    Config { services, sockets: vec![socket("edge", port)] }
 }
 
 fn texts(variables: &Variables) -> Vec<Binding> {

@@ -83,6 +83,8 @@ pub struct Options {
     pub control_port: Option<u16>,
     /// The API behind the edge; the demo origin where it is not given.
     pub origin: Option<String>,
+    /// The edges have the origin as the service binding `ORIGIN`, not as an address.
+    pub bind_origin: bool,
     /// The revocation bound in seconds; 180 where it is not given.
     pub bound_s: Option<f64>,
     /// Settings that replace or complete the others, in both Workers.
@@ -103,6 +105,7 @@ impl Options {
             edge_port: None,
             control_port: None,
             origin: None,
+            bind_origin: false,
             bound_s: None,
             settings: Vec::new(),
             edges: 1,
@@ -163,7 +166,7 @@ impl System {
 
         let mut settings = Settings::resolve(&Inputs {
             secrets: folder.secrets(),
-            origin_url: &origin_url,
+            origin_url: if options.bind_origin { "" } else { &origin_url },
             edge_url: &url(edge_ports[0]),
             control_url: &url(control_port),
             bound_s: options.bound_s,
@@ -171,7 +174,13 @@ impl System {
         })?;
         let (bootstrap, bootstrap_key) = bootstrap(&folder, &settings)?;
         settings.control.insert("BOOTSTRAP_DIGEST".into(), bootstrap.digest.clone());
-        let links = Links { kv: kv.address(), relay_port: free_port()?, relay_secret: random_hex::<32>()? };
+        let origin_host = || origin_url.trim_start_matches("http://").to_owned();
+        let links = Links {
+            kv: kv.address(),
+            relay_port: free_port()?,
+            relay_secret: random_hex::<32>()?,
+            origin: options.bind_origin.then(origin_host),
+        };
         let mut ways = Vec::new();
         if options.apart {
             for _ in &edge_ports {

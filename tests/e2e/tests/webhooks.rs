@@ -200,7 +200,7 @@ async fn a_name_that_leads_into_the_operators_own_network_is_refused_after_it_wa
     for (targets, expected) in [("public", json!([0, 204])), ("any", json!([204, 204]))] {
         let folder = StateFolder::temporary().unwrap();
         let kv = KvService::start(&folder.kv(), None).await.unwrap();
-        let links = Links { kv: kv.address(), relay_port: free_port().unwrap(), relay_secret: "of this test".into() };
+        let links = Links { kv: kv.address(), relay_port: free_port().unwrap(), relay_secret: "of this test".into(), origin: None };
         let variables = BTreeMap::from([("WEBHOOK_TARGETS".to_owned(), targets.to_owned())]);
         let modules = vec![Module { name: "probe.mjs".into(), source: Source::Script(PROBE) }];
         let port = free_port().unwrap();
