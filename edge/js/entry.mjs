@@ -6,6 +6,8 @@
 import * as bindings from "./edge.js";
 import module from "./edge_bg.wasm";
 import { clientAddress, forward } from "./gateway.mjs";
+import { hasPassed } from "./loop.mjs";
+import { invalid, problem } from "./problem.mjs";
 import { Push } from "./push.mjs";
 import { Instance, logFailure } from "./recover.mjs";
 
@@ -20,6 +22,9 @@ const IDENTITY_SHIFT = 4;
 
 /** The most identities whose headers are kept prepared. */
 const MAX_IDENTITIES = 10_000;
+
+/** A host with or without a port, roughly: with more in it, part of it would be read as the path. */
+const HOST = /^[\w.~:[\]%!$&'()*+;=-]*$/;
 
 const OWN = "/.keyward/";
 const FORWARD_AUTH = "/.keyward/forward-auth/";
@@ -39,12 +44,16 @@ export default {
     try {
       prepare(env);
       if (config.error !== undefined) return unavailable(requestId);
+      const host = request.headers.get("host");
+      if (host !== null && !HOST.test(host)) return invalid("the Host header is repeated or not a host", requestId);
       const target = targetOf(request.url);
       const mark = target.indexOf("?");
       const path = mark < 0 ? target : target.slice(0, mark);
       if (path.startsWith(OWN)) {
         return warmForwardAuth(request, env, context, path, requestId) ?? slow(request, env, context, target, path, requestId);
       }
+      // Before anything else: without the credential that was removed, a request that comes back would only be refused as somebody else's.
+      if (hasPassed(request, config.loop_name)) return problem(508, "loop_detected", "The request came back: the origin leads to this edge", requestId);
       return warmGateway(request, env, context, target, path, requestId) ?? slow(request, env, context, target, path, requestId);
     } catch (error) {
       logFailure("edge.fetch", instance.failed(error));
@@ -69,10 +78,10 @@ function prepare(env) {
   }
 }
 
-/** Path and query of a URL, exactly as they were sent. */
+/** Path and query of a URL, exactly as they were sent; `OPTIONS *` has no path, and is refused like one with two readings. */
 function targetOf(url) {
   const start = url.indexOf("/", url.indexOf("//") + 2);
-  return start < 0 ? "/" : url.slice(start);
+  return start < 0 ? "*" : url.slice(start);
 }
 
 /** Asks `decide`; `SLOW` where the request does not fit. */
@@ -118,8 +127,8 @@ function warmForwardAuth(request, env, context, path, requestId) {
   const original = config.forward_auth === "original";
   const method = headers.get(original ? "x-original-method" : "x-forwarded-method") ?? "";
   const uri = headers.get(original ? "x-original-uri" : "x-forwarded-uri") ?? "";
-  if (method === "" || method.includes(",") || uri.includes(", ")) return undefined;
-  const end = uri.search(/[?#]/);
+  if (method === "" || method === "OPTIONS" || method.includes(",") || uri.includes(", ")) return undefined;
+  const end = uri.indexOf("?");
   const answer = ask(method, end < 0 ? uri : uri.slice(0, end), headers);
   if ((answer & KIND) !== PASS) return undefined;
   if (answer & BACKGROUND) context.waitUntil(background(env));
@@ -161,14 +170,6 @@ async function background(env) {
 
 /** The answer when the verifier itself is lost: refused, and worth trying again. */
 function unavailable(requestId) {
-  const problem = {
-    type: "urn:keyward:problem:verifier_unavailable",
-    title: "API keys cannot be verified right now",
-    status: 503,
-    code: "verifier_unavailable",
-    detail: "API keys cannot be verified right now",
-    request_id: requestId,
-  };
-  const headers = { "content-type": "application/problem+json", "cache-control": "no-store", "retry-after": "5", "x-request-id": requestId };
-  return new Response(JSON.stringify(problem), { status: 503, headers });
+  const title = "API keys cannot be verified right now";
+  return problem(503, "verifier_unavailable", title, requestId, { headers: { "retry-after": "5" } });
 }

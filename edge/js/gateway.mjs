@@ -1,7 +1,11 @@
 // Forwards a request that passed to the origin: the credential and everything that could pass for Keyward's own removed, the verified identity
 // added, bodies streamed both ways. Who passes is decided before.
 
-/** Headers that never reach the origin, besides those that begin with `x-keyward-`. */
+import { notePassage } from "./loop.mjs";
+import { invalid, problem } from "./problem.mjs";
+import { handOver } from "./upload.mjs";
+
+/** Headers that never reach the origin, besides those that begin with `x-keyward-` or `x-forwarded-`. */
 const REMOVED = new Set([
   "x-api-key",
   "authorization",
@@ -15,26 +19,36 @@ const REMOVED = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+  // The body is sent on as it comes, and an answer of 100 would be taken for the last one.
+  "expect",
   // Origins honour these, so the route could differ from the one that was matched.
+  "x-original-method",
+  "x-original-uri",
   "x-original-url",
   "x-rewrite-url",
   "x-http-method",
   "x-http-method-override",
   "x-method-override",
-  // Rewritten below.
+  // Said by the edge alone: `x-forwarded-for`, `-host` and `-proto` are written below.
   "forwarded",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
   "x-real-ip",
   "true-client-ip",
   "cf-connecting-ip",
 ]);
 
-/** Whether a header (in lower case, as the runtime lists them) is removed. Some origins read `_` as `-`. */
-function isRemoved(name) {
-  const dashed = name.includes("_") ? name.replaceAll("_", "-") : name;
-  return REMOVED.has(dashed) || dashed.startsWith("x-keyward-");
+/** What an origin's answer says to its next neighbour only (RFC 9110 §7.6.1), besides what its `Connection` names. */
+const TO_THE_NEIGHBOUR = ["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/** What tells single caches to keep an answer although `Cache-Control` forbids it (RFC 9213 and its forerunners). */
+const TO_SINGLE_CACHES = ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "edge-control", "x-accel-expires"];
+
+/** Methods that may be forwarded, as `Allow` says them; more that the runtime knows (of WebDAV) are forwarded, too. */
+const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/** Whether a header (in lower case, as the runtime lists them) is removed. Some origins read `_`, and some read `.`, as `-`. */
+export function isRemoved(name) {
+  const dashed = /[^a-z0-9-]/.test(name) ? name.replace(/[^a-z0-9-]/g, "-") : name;
+  return REMOVED.has(dashed) || dashed.startsWith("x-keyward-") || dashed.startsWith("x-forwarded-");
 }
 
 /** The client's address as `CLIENT_ADDRESS` says where to find it; `undefined` where it is not known. */
@@ -63,24 +77,74 @@ function withoutPort(peer) {
  *
  * `target` is path and query exactly as they were matched; `identity` is `[owner, company, key id]` or `undefined`; `bearer` says that the
  * request's own Authorization is the origin's business.
+ *
+ * The origin has `config.origin_timeout_ms` to begin its answer, counted from when it has the whole request. Nothing limits how long either takes
+ * to be sent.
  */
 export async function forward({ request, target, env, config, identity, bearer, requestId, isProxy }) {
+  const unfit = whyUnfit(request, target, requestId);
+  if (unfit !== undefined) return unfit;
   const headers = originHeaders(request, config, identity, bearer, requestId, isProxy);
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), config.origin_timeout_ms);
+  let timer;
+  let gaveUp;
+  const giveUp = (why) => {
+    gaveUp = why;
+    abort.abort();
+  };
+  const expectAnswer = () => {
+    timer = setTimeout(giveUp, config.origin_timeout_ms, "timeout");
+  };
   // Without Authorization a shared cache has no reason left not to store the answer, so the platform's is told to stay out.
-  const init = { method: request.method, headers, body: request.body, redirect: "manual", cache: "no-store", signal: abort.signal };
+  const init = { method: request.method, headers, redirect: "manual", cache: "no-store", signal: abort.signal };
+  let answered = false;
+  if (hasBody(request)) {
+    const { body, whole } = handOver(request);
+    init.body = body;
+    whole.then((isWhole) => {
+      if (answered) return;
+      if (isWhole) expectAnswer();
+      else giveUp("broken");
+    });
+  } else {
+    expectAnswer();
+  }
   try {
     const sent = config.origin_url === null ? env.ORIGIN.fetch(request.url, init) : fetch(config.origin_url + target, init);
     const response = await sent;
-    return response.webSocket ? response : privately(response, identity !== undefined || bearer);
+    return response.webSocket ? response : passedBack(response, identity !== undefined || bearer);
   } catch (error) {
-    if (abort.signal.aborted) return problem(504, "origin_timeout", "The application does not answer", requestId);
+    if (gaveUp === "timeout") return problem(504, "origin_timeout", "The application does not answer", requestId);
+    if (gaveUp === "broken") return invalid("the body broke off", requestId);
     console.error(JSON.stringify({ level: "error", event: "origin_unreachable", request_id: requestId, detail: String(error) }));
     return problem(502, "origin_unreachable", "The application cannot be reached", requestId);
   } finally {
+    answered = true;
     clearTimeout(timer);
   }
+}
+
+/** A body that is announced as empty is none. */
+function hasBody(request) {
+  return request.body !== null && request.headers.get("content-length") !== "0";
+}
+
+/** The answer to a request that could not be forwarded as it came: the origin would get another one than was sent. */
+function whyUnfit(request, target, requestId) {
+  const { method } = request;
+  // It would show the verified identity to the client.
+  if (method === "TRACE") {
+    return problem(405, "method_not_allowed", "This method is not allowed here", requestId, { headers: { allow: ALLOW } });
+  }
+  if (request.body !== null) {
+    if (request.headers.has("content-length") && request.headers.has("transfer-encoding")) {
+      return invalid("Content-Length and Transfer-Encoding contradict each other", requestId);
+    }
+    if ((method === "GET" || method === "HEAD") && hasBody(request)) return invalid(`${method} with a body is not forwarded`, requestId);
+  }
+  // The runtime drops or replaces these; all others it forwards, some of them percent-encoded.
+  if (/[^!-~]|#/.test(target)) return invalid("the query has a character that must be percent-encoded", requestId);
+  return undefined;
 }
 
 function originHeaders(request, config, identity, bearer, requestId, isProxy) {
@@ -88,9 +152,7 @@ function originHeaders(request, config, identity, bearer, requestId, isProxy) {
   for (const name of request.headers.keys()) {
     if (isRemoved(name)) headers.delete(name);
   }
-  for (const name of request.headers.get("connection")?.split(",") ?? []) {
-    if (/^[\w!#$%&'*+.^`|~-]+$/.test(name.trim())) headers.delete(name.trim());
-  }
+  for (const name of namedByConnection(request.headers)) headers.delete(name);
   if (request.headers.get("upgrade")?.toLowerCase() === "websocket") headers.set("upgrade", "websocket");
   if (bearer) headers.set("authorization", request.headers.get("authorization"));
   const address = clientAddress(request, config, isProxy);
@@ -104,25 +166,35 @@ function originHeaders(request, config, identity, bearer, requestId, isProxy) {
     headers.set("x-keyward-key", identity[2]);
   }
   headers.set("x-request-id", requestId);
+  notePassage(headers, request, config.loop_name);
   return headers;
 }
 
+/** The headers that `Connection` declares to be its neighbour's business. */
+function namedByConnection(headers) {
+  const names = headers.get("connection")?.split(",").map((name) => name.trim());
+  return names?.filter((name) => /^[\w!#$%&'*+.^`|~-]+$/.test(name)) ?? [];
+}
+
 /**
- * The origin's answer with a `Cache-Control` that keeps shared caches from serving it to somebody else. What an anonymous route answers is for
- * everybody and stays as it is.
+ * The origin's answer, streamed, without what was meant for this side alone. A `personal` one gets a `Cache-Control` that keeps shared caches from
+ * serving it to somebody else; what an anonymous route answers is for everybody and may be cached as it says.
  */
-function privately(response, personal) {
-  if (!personal) return response;
+function passedBack(response, personal) {
   const answer = new Response(response.body, response);
-  const value = response.headers.get("cache-control");
-  const kept = (value ?? "").split(",").map((directive) => directive.trim());
-  const own = kept.filter((directive) => directive !== "" && !/^(public|private|s-maxage|proxy-revalidate)\b/i.test(directive));
-  answer.headers.set("cache-control", ["private", ...own].join(", "));
+  const { headers } = answer;
+  for (const name of namedByConnection(response.headers)) headers.delete(name);
+  for (const name of TO_THE_NEIGHBOUR) headers.delete(name);
+  if (personal) {
+    for (const name of TO_SINGLE_CACHES) headers.delete(name);
+    headers.set("cache-control", privateCacheControl(headers.get("cache-control")));
+  }
   return answer;
 }
 
-function problem(status, code, title, requestId) {
-  const document = { type: `urn:keyward:problem:${code}`, title, status, code, detail: title, request_id: requestId };
-  const headers = { "content-type": "application/problem+json", "cache-control": "no-store", "x-request-id": requestId };
-  return new Response(JSON.stringify(document), { status, headers });
+/** `Cache-Control` for one caller alone: what it says of private caches is kept. */
+export function privateCacheControl(value) {
+  const directives = value?.match(/(?:"[^"]*(?:"|$)|[^,"])+/g)?.map((directive) => directive.trim()) ?? [];
+  const own = directives.filter((directive) => directive !== "" && !/^(public|private|s-maxage|proxy-revalidate)\b/i.test(directive));
+  return ["private", ...own].join(", ");
 }

@@ -1,6 +1,10 @@
 //! The edge's settings, read once per isolate. A bad one stops the Worker with a message that names it.
 
-use keyward_shared::settings::{CommonSettings, SettingsError, Variables};
+use keyward_shared::{
+    digest::Digest,
+    settings::{CommonSettings, SettingsError, Variables},
+    shard::Shard,
+};
 
 /// Where the client's address is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +52,8 @@ pub struct ProxySecrets(Vec<String>);
 impl ProxySecrets {
     /// Whether `sent` is one of them; compared by SHA-256, so the time taken tells nothing.
     pub fn contains(&self, sent: &str) -> bool {
-        let sent = keyward_shared::digest::Digest::of(sent.as_bytes());
-        self.0.iter().any(|secret| keyward_shared::digest::Digest::of(secret.as_bytes()) == sent)
+        let sent = Digest::of(sent.as_bytes());
+        self.0.iter().any(|secret| Digest::of(secret.as_bytes()) == sent)
     }
 }
 
@@ -98,6 +102,16 @@ impl EdgeSettings {
     }
 }
 
+impl EdgeSettings {
+    /// What this deployment calls itself in `CDN-Loop` (RFC 8586): the same at each of its edges, and nobody else's, because it is
+    /// derived from the newest tag secret.
+    pub fn loop_name(&self) -> String {
+        let CommonSettings { tag_secrets, operator_company, .. } = &self.common;
+        let tag = tag_secrets.tag(Shard::of(operator_company), &Digest::of(b"CDN-Loop"));
+        format!("keyward-{}", tag.as_str())
+    }
+}
+
 fn is_http_url(url: &str) -> bool {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
     !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\\\"<>".contains(&b))
@@ -125,6 +139,17 @@ mod tests {
         for (value, push) in [("", true), ("on", true), (" off ", false)] {
             assert_eq!(read(&[("PUSH", value)]).unwrap().push, push, "{value}");
         }
+    }
+
+    #[test]
+    fn a_deployment_has_a_name_of_its_own_in_loops() {
+        let name = read(&[]).unwrap().loop_name();
+        assert!(
+            name.strip_prefix("keyward-").is_some_and(|tag| tag.len() == 7 && tag.bytes().all(|b| b.is_ascii_alphanumeric())),
+            "{name}"
+        );
+        assert_eq!(read(&[("ORIGIN_URL", "http://elsewhere")]).unwrap().loop_name(), name, "every edge of it has the same");
+        assert_ne!(read(&[("TAG_SECRETS", &"cd".repeat(32))]).unwrap().loop_name(), name);
     }
 
     #[test]

@@ -65,6 +65,8 @@ codes! {
     OriginUnreachable = "origin_unreachable", 502, "The application cannot be reached";
     /// The origin does not answer.
     OriginTimeout = "origin_timeout", 504, "The application does not answer";
+    /// The request has passed this deployment's edge before.
+    LoopDetected = "loop_detected", 508, "The request came back: the origin leads to this edge";
     /// The caller of the control plane is not known.
     Unauthenticated = "unauthenticated", 401, "Sign in or send an API key";
     /// The caller may not do this.

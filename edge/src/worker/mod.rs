@@ -73,6 +73,7 @@ pub fn configure(env: &JsValue) -> String {
             let config = Object::default()
                 .raw("origin_url", &settings.origin_url.as_deref().map_or_else(|| "null".into(), json::string))
                 .number("origin_timeout_ms", u64::from(settings.origin_timeout_s) * 1000)
+                .text("loop_name", &settings.loop_name())
                 .text("client_address", client_address)
                 .text("forward_auth", forward_auth)
                 .text("push", if settings.push { messages::PUSH } else { "" })
