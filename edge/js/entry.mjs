@@ -6,6 +6,7 @@
 import * as bindings from "./edge.js";
 import module from "./edge_bg.wasm";
 import { clientAddress, forward } from "./gateway.mjs";
+import { Identities } from "./identity.mjs";
 import { hasPassed } from "./loop.mjs";
 import { invalid, problem } from "./problem.mjs";
 import { Push } from "./push.mjs";
@@ -20,19 +21,17 @@ const BEARER = 4;
 const BACKGROUND = 8;
 const IDENTITY_SHIFT = 4;
 
-/** The most identities whose headers are kept prepared. */
-const MAX_IDENTITIES = 10_000;
-
 /** A host with or without a port, roughly: with more in it, part of it would be read as the path. */
 const HOST = /^[\w.~:[\]%!$&'()*+;=-]*$/;
 
 const OWN = "/.keyward/";
 const FORWARD_AUTH = "/.keyward/forward-auth/";
+const KEY_SET = "/.keyward/jwks.json";
 
 const instance = new Instance(bindings, module);
 const push = new Push(instance, bindings, logFailure);
 const encoder = new TextEncoder();
-const identities = new Map();
+const identities = new Identities();
 let generation = 0;
 let config = {};
 let buffer;
@@ -67,15 +66,21 @@ function prepare(env) {
   instance.ready();
   if (generation !== instance.generation) {
     generation = instance.generation;
-    identities.clear();
     buffer = undefined;
     config = JSON.parse(bindings.configure(env));
-    if (config.error !== undefined) console.error(JSON.stringify({ level: "error", event: "misconfigured", detail: config.error }));
+    config.error ??= identities.configure(env);
+    if (config.error !== undefined) misconfigured(config.error);
     push.restart(config);
   }
   if (buffer === undefined || buffer.byteLength === 0) {
     buffer = new Uint8Array(bindings.linear_memory().buffer, bindings.buffer(), bindings.buffer_len());
   }
+}
+
+/** Stops the Worker: it answers nobody from now on, and the log says which setting is wrong. */
+function misconfigured(detail) {
+  config.error = detail;
+  console.error(JSON.stringify({ level: "error", event: "misconfigured", detail }));
 }
 
 /** Path and query of a URL, exactly as they were sent; `OPTIONS *` has no path, and is refused like one with two readings. */
@@ -93,17 +98,19 @@ function ask(method, path, headers, address) {
   return read < text.length ? SLOW : bindings.decide(written, address !== undefined, askedAt);
 }
 
-/** Owner, company and key id of an identity number; asked for once. 0 is none: the numbers are used up, and every request asks. */
-function identityOf(answer) {
-  const number = answer >>> IDENTITY_SHIFT;
-  if (number === 0) return bindings.last_identity().split("\n");
-  let identity = identities.get(number);
-  if (identity === undefined) {
-    identity = bindings.last_identity().split("\n");
-    if (identities.size >= MAX_IDENTITIES) identities.clear();
-    identities.set(number, identity);
+/** Gives what `work` gives once the identity, where there is one, can be handed on: at once, or when it has a new token. */
+function withIdentity(identity, now, requestId, work) {
+  return identity === undefined || identity.isGood(now) ? work() : renewed(identity, now, requestId, work);
+}
+
+async function renewed(identity, now, requestId, work) {
+  try {
+    await identity.renew(now);
+  } catch (error) {
+    logFailure("edge.identity", error);
+    return unavailable(requestId);
   }
-  return identity;
+  return work();
 }
 
 function warmGateway(request, env, context, target, path, requestId) {
@@ -116,8 +123,9 @@ function warmGateway(request, env, context, target, path, requestId) {
   if (kind === SLOW || kind === NEED_ADDRESS) return undefined;
   if (answer & BACKGROUND) context.waitUntil(background(env));
   if (askedAt >= push.due) push.arm(env, context);
-  const identity = kind === PASS ? identityOf(answer) : undefined;
-  return forward({ request, target, env, config, identity, bearer: kind === BEARER, requestId, isProxy: bindings.is_proxy });
+  const identity = kind === PASS ? identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity) : undefined;
+  const sent = { request, target, env, config, identity, bearer: kind === BEARER, requestId, isProxy: bindings.is_proxy };
+  return withIdentity(identity, askedAt, requestId, () => forward(sent));
 }
 
 /** A proxy's question about a warm key. Whatever is unusual is `respond`'s. */
@@ -133,26 +141,41 @@ function warmForwardAuth(request, env, context, path, requestId) {
   if ((answer & KIND) !== PASS) return undefined;
   if (answer & BACKGROUND) context.waitUntil(background(env));
   if (askedAt >= push.due) push.arm(env, context);
-  const answered = { "cache-control": "no-store", "x-request-id": requestId };
   const secret = headers.get("x-keyward-proxy");
-  if (secret !== null && bindings.is_proxy(secret)) {
-    const [owner, company, key] = identityOf(answer);
-    Object.assign(answered, { "x-keyward-owner": owner, "x-keyward-company": company, "x-keyward-key": key });
-  }
-  return new Response(null, { headers: answered });
+  const trusted = secret !== null && bindings.is_proxy(secret);
+  return letIn(trusted ? identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity) : undefined, askedAt, requestId);
+}
+
+/** The answer to a proxy whose request may pass; with the identity only for one that has the secret. */
+function letIn(identity, now, requestId) {
+  const own = [
+    ["cache-control", "no-store"],
+    ["x-request-id", requestId],
+  ];
+  return withIdentity(identity, now, requestId, () => new Response(null, { headers: [...own, ...(identity?.headers ?? [])] }));
 }
 
 /** Everything that must be read or refused. */
 async function slow(request, env, context, target, path, requestId) {
   try {
     const address = clientAddress(request, config, bindings.is_proxy);
+    const wrong = await identities.ready();
+    if (wrong !== undefined) {
+      misconfigured(wrong);
+      return unavailable(requestId);
+    }
+    const keySet = path === KEY_SET ? identities.keySet(request, requestId) : undefined;
+    if (keySet !== undefined) return keySet;
     const result = await instance.call(() => bindings.respond(request, env, requestId, path, address, push.works()));
     context.waitUntil(background(env));
     push.arm(env, context);
     if (typeof result !== "string") return result;
-    const [kind, , ...identity] = result.split("\n");
-    const passed = kind === "pass" ? identity : undefined;
-    return forward({ request, target, env, config, identity: passed, bearer: kind === "bearer", requestId, isProxy: bindings.is_proxy });
+    const [kind, number] = result.split("\n", 2);
+    const text = () => result.slice(kind.length + number.length + 2);
+    const identity = kind === "pass" ? identities.of(Number(number), text) : undefined;
+    if (path.startsWith(OWN)) return letIn(identity, Date.now(), requestId);
+    const sent = { request, target, env, config, identity, bearer: kind === "bearer", requestId, isProxy: bindings.is_proxy };
+    return withIdentity(identity, Date.now(), requestId, () => forward(sent));
   } catch (error) {
     logFailure("edge.respond", error);
     return unavailable(requestId);

@@ -75,7 +75,7 @@ function withoutPort(peer) {
 /**
  * Sends the request on and gives the origin's answer.
  *
- * `target` is path and query exactly as they were matched; `identity` is `[owner, company, key id]` or `undefined`; `bearer` says that the
+ * `target` is path and query exactly as they were matched; `identity` is whom the request acts for, or `undefined`; `bearer` says that the
  * request's own Authorization is the origin's business.
  *
  * The origin has `config.origin_timeout_ms` to begin its answer, counted from when it has the whole request. Nothing limits how long either takes
@@ -161,9 +161,7 @@ function originHeaders(request, config, identity, bearer, requestId, isProxy) {
   if (host) headers.set("x-forwarded-host", host);
   headers.set("x-forwarded-proto", request.url.startsWith("https:") ? "https" : "http");
   if (identity !== undefined) {
-    headers.set("x-keyward-owner", identity[0]);
-    headers.set("x-keyward-company", identity[1]);
-    headers.set("x-keyward-key", identity[2]);
+    for (const [name, value] of identity.headers) headers.set(name, value);
   }
   headers.set("x-request-id", requestId);
   notePassage(headers, request, config.loop_name);

@@ -32,8 +32,8 @@ pub(super) enum Standing {
 pub struct Held {
     /// The record.
     pub record: Record,
-    /// Numbers the identity, so that prepared headers can be kept outside. Another record of the same key
-    /// with the same owner keeps it. 0: the numbers are used up, and nothing may be kept under it.
+    /// Numbers the identity, so that prepared headers can be kept outside. Only a record of the same revision, which says
+    /// the same about the same key, keeps it. 0: the numbers are used up, and nothing may be kept under it.
     pub identity: u32,
     pub(super) subjects: [Subject; 4],
     pub(super) standing: Cell<Standing>,
@@ -121,7 +121,7 @@ impl Records {
         };
         let same = |held: &&Rc<Held>| {
             let old = &held.record;
-            old.key_id == record.key_id && old.owner == record.owner && old.company == record.company
+            old.rev == record.rev && old.key_id == record.key_id && old.owner == record.owner && old.company == record.company
         };
         let identity = held.filter(same).map(|held| held.identity);
         let identity = identity.unwrap_or_else(|| {

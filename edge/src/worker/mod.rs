@@ -155,8 +155,8 @@ fn decide_text(state: &mut State, text: &str, asked_address: bool, now: Millis) 
     if background::is_due(state, now) { answer | code::BACKGROUND } else { answer }
 }
 
-/// The identity of the last decision that passed, as the entry keeps it: owner, company, key id, one per
-/// line. Call it right after [`decide`].
+/// The identity of the last decision that passed, as `js/identity.mjs` reads it. One per line: owner, company, key id, expiry
+/// in milliseconds or 0, permissions with spaces between, metadata. Call it right after [`decide`].
 #[wasm_bindgen]
 pub fn last_identity() -> String {
     LAST.with_borrow(|last| last.as_deref().map(identity_lines).unwrap_or_default())
@@ -164,7 +164,9 @@ pub fn last_identity() -> String {
 
 fn identity_lines(held: &Held) -> String {
     let record = &held.record;
-    format!("{}\n{}\n{}", record.owner, record.company, record.key_id)
+    let expires_at = record.expires_at.unwrap_or_default().0;
+    let (permissions, metadata) = (record.permissions.to_scope(), record.metadata.as_str());
+    format!("{}\n{}\n{}\n{expires_at}\n{permissions}\n{metadata}", record.owner, record.company, record.key_id)
 }
 
 /// Whether `secret` is one that a proxy may introduce itself with.

@@ -1,7 +1,5 @@
 //! The slow path: whatever needs a read, every refusal, and Keyward's own endpoints under `/.keyward/`.
 
-use std::rc::Rc;
-
 use keyward_shared::{json, problem::Code, time::Millis};
 use wasm_bindgen::{JsValue, prelude::*};
 use wasm_bindgen_futures::JsFuture;
@@ -22,8 +20,8 @@ use crate::{
 /// The most bytes of an introspection request.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Answers a request. Gives a `Response`, or, where the entry is to forward it, a text: `anonymous`,
-/// `bearer`, or `pass` and the identity, one item per line. `path` is the path as it was sent, `address` the
+/// Answers a request. Gives a `Response`, or, where the entry is to forward it or to let a proxy's request in, a text:
+/// `anonymous`, `bearer`, or `pass`, the identity's number and the identity, one item per line. `path` is the path as it was sent, `address` the
 /// client's, where it is known; `push` says whether push works, for health.
 #[wasm_bindgen]
 pub async fn respond(
@@ -38,7 +36,10 @@ pub async fn respond(
         Some("health") => health(&env, &request, push).await,
         Some("introspect") => introspection(&env, &request, &request_id).await,
         Some(other) => match other.strip_prefix("forward-auth/").and_then(forward_auth::family) {
-            Some(family) => proxy_question(&env, &request, family, &request_id).await,
+            Some(family) => match proxy_question(&env, &request, family, &request_id).await {
+                Ok(text) => return Ok(text.into()),
+                Err(answer) => answer,
+            },
             None => Answer::problem(Code::NotFound, "there is no such endpoint", &request_id),
         },
         None => {
@@ -108,21 +109,29 @@ async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<c
         address: Address::Asked(address),
     };
     Ok(match decide(env, &facts).await? {
-        Outcome::Pass(held) => format!("pass\n{}\n{}", held.identity, identity_lines(&held)),
+        Outcome::Pass(held) => passed(&held),
         Outcome::PassBearer => "bearer".into(),
-        Outcome::PassAnonymous | Outcome::NeedAddress | Outcome::Refuse(_) => "anonymous".into(),
+        Outcome::PassAnonymous | Outcome::NeedAddress | Outcome::Refuse(_) => ANONYMOUS.into(),
     })
 }
 
-async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, request_id: &str) -> Answer {
+/// What the entry is told of a request that passes without an identity.
+const ANONYMOUS: &str = "anonymous";
+
+fn passed(held: &Held) -> String {
+    format!("pass\n{}\n{}", held.identity, identity_lines(held))
+}
+
+/// Whether the request that a proxy holds may pass. The proxy learns who acts only if it has the secret.
+async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, request_id: &str) -> Result<String, Answer> {
     if with_state(|state| state.settings.forward_auth) != Some(Some(family)) {
-        return Answer::problem(Code::NotFound, "this forward-auth family is not configured", request_id);
+        return Err(Answer::problem(Code::NotFound, "this forward-auth family is not configured", request_id));
     }
     let header = |name: &str| headers::get(&request.headers(), name);
     let (method_name, uri_name) = forward_auth::header_names(family);
     let route = match forward_auth::route(header(method_name).as_deref(), header(uri_name).as_deref()) {
         Ok(route) => route,
-        Err(detail) => return Answer::problem(Code::InvalidRequest, detail, request_id),
+        Err(detail) => return Err(Answer::problem(Code::InvalidRequest, detail, request_id)),
     };
     let trusted = header("x-keyward-proxy").is_some_and(|secret| super::is_proxy(&secret));
     let address =
@@ -131,19 +140,10 @@ async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, r
     let mut facts = gate::facts(&route.method, &route.path, sent.x_api_key.as_deref(), sent.authorization.as_deref());
     facts.address = Address::Asked(address);
     match decide(env, &facts).await {
-        Ok(Outcome::Pass(held)) if trusted => Answer { status: 200, headers: identity_headers(&held), body: String::new() },
-        Ok(_) => Answer { status: 200, headers: Vec::new(), body: String::new() },
-        Err(refused) => Answer::refusal(&refused, request_id),
+        Ok(Outcome::Pass(held)) if trusted => Ok(passed(&held)),
+        Ok(_) => Ok(ANONYMOUS.into()),
+        Err(refused) => Err(Answer::refusal(&refused, request_id)),
     }
-}
-
-fn identity_headers(held: &Rc<Held>) -> Vec<(&'static str, String)> {
-    let record = &held.record;
-    vec![
-        ("X-Keyward-Owner", record.owner.to_string()),
-        ("X-Keyward-Company", record.company.to_string()),
-        ("X-Keyward-Key", record.key_id.to_string()),
-    ]
 }
 
 async fn introspection(env: &JsValue, request: &Request, request_id: &str) -> Answer {

@@ -167,7 +167,7 @@ fn a_newer_feed_takes_the_place_of_an_older_one() {
 }
 
 #[test]
-fn a_key_keeps_its_identity_as_long_as_it_has_the_same_owner() {
+fn a_key_keeps_its_identity_as_long_as_nothing_of_it_changes() {
     let mut verifier = verifier();
     let mut identity = |n: u8, record: &Record| {
         give(&mut verifier, Read::Record(shard(), key(n).1), stored(n, record), T);
@@ -183,9 +183,13 @@ fn a_key_keeps_its_identity_as_long_as_it_has_the_same_owner() {
     distinct.dedup();
     assert_eq!(distinct.len(), 7, "each digest has its own");
     assert!(distinct.iter().all(|identity| *identity <= 0x00ff_ffff), "three bytes, as the answer to the entry has room for");
-    assert_eq!(identity(1, &Record { rev: 101, ..record() }), first);
+    assert_eq!(identity(1, &Record { as_of: Millis(1_000_001), ..record() }), first, "read again");
     let mut last = first;
-    for (rev, record) in (102..).zip([
+    for (rev, record) in (101..).zip([
+        record(),
+        Record { permissions: keyward_shared::permission::PermissionSet::parse(["orders.write"]).unwrap(), ..record() },
+        Record { expires_at: Some(Millis(T * 2)), ..record() },
+        Record { metadata: keyward_shared::record::Metadata::from(&serde_json::Map::from_iter([("a".to_owned(), 1.into())])), ..record() },
         Record { owner: keyward_shared::ids::OwnerId::new("bob").unwrap(), ..record() },
         Record { key_id: keyward_shared::ids::KeyId::new("key_00000000000000000000").unwrap(), ..record() },
         Record { company: keyward_shared::ids::CompanyId::new("other").unwrap(), ..record() },
