@@ -3,7 +3,7 @@
 //! it exists.
 //!
 //! Read top-down: [`system`] (everything, started and stopped as one), [`arrangement`] (which process runs what, and how they reach each
-//! other), [`state`] (what is kept on disk), [`process`] (one runtime process), [`kv`] and [`origin`] (the services in Rust), [`wire`] (what
+//! other), [`state`] (what is kept on disk; [`identity_key`] draws some of it), [`process`] (one runtime process), [`kv`] and [`origin`] (the services in Rust), [`wire`] (what
 //! tests cut), [`config`] and [`capnp`] (the runtime's configuration as text).
 //!
 //! Out of scope: verifying, deciding, storing keys. That is the Workers' business; this crate knows nothing of `keyward-edge` and
@@ -12,6 +12,7 @@
 pub mod arrangement;
 pub mod capnp;
 pub mod config;
+pub mod identity_key;
 pub mod installation;
 pub mod kv;
 pub mod listen;

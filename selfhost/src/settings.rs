@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use keyward_shared::settings::{CommonSettings, SettingsError};
 
-use crate::state::Secrets;
+use crate::state::{IDENTITY_KEYS, Secrets};
 
 /// Secrets that the edge has no business with.
 const CONTROL_ONLY: [&str; 2] = ["SESSION_SECRETS", "WEBHOOK_SECRETS"];
@@ -57,7 +57,7 @@ impl Settings {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-        let shared = |name: &&str| !CONTROL_ONLY.contains(name);
+        let shared = |name: &&str| !CONTROL_ONLY.contains(name) && *name != IDENTITY_KEYS;
         for name in inputs.secrets.names().filter(shared) {
             both.insert(name.to_owned(), inputs.secrets.setting(name));
         }
@@ -65,6 +65,7 @@ impl Settings {
         let mut edge = both.clone();
         edge.insert("ORIGIN_URL".into(), inputs.origin_url.into());
         edge.insert("FORWARD_AUTH".into(), String::new());
+        edge.insert(IDENTITY_KEYS.into(), inputs.secrets.setting(IDENTITY_KEYS));
 
         let mut control = both;
         for name in CONTROL_ONLY {
@@ -105,6 +106,12 @@ mod tests {
             bound_s,
             overrides: &overrides,
         })
+    }
+
+    #[test]
+    fn only_the_edge_can_sign_identities() {
+        let settings = resolve(None, &[]).unwrap();
+        assert!(settings.edge["IDENTITY_KEYS"].starts_with(r#"[{"kty":"EC""#) && !settings.control.contains_key("IDENTITY_KEYS"));
     }
 
     #[test]

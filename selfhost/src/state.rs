@@ -14,8 +14,12 @@ use keyward_shared::mint;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-/// The secrets that every deployment needs: 32 random bytes each.
+use crate::identity_key;
+
+/// The secrets that every deployment needs and that are 32 random bytes each.
 const DRAWN: [&str; 4] = ["TAG_SECRETS", "RECORD_SECRETS", "SESSION_SECRETS", "WEBHOOK_SECRETS"];
+/// The setting whose secrets are JWKs.
+pub(crate) const IDENTITY_KEYS: &str = "IDENTITY_KEYS";
 
 /// The folder cannot be used.
 #[derive(Debug, Error)]
@@ -59,9 +63,10 @@ pub struct StateFolder {
 pub struct Secrets(BTreeMap<String, Vec<String>>);
 
 impl Secrets {
-    /// The setting's value: its secrets, comma-separated.
+    /// The setting's value: its secrets, comma-separated; JWKs are a list in JSON.
     pub fn setting(&self, name: &str) -> String {
-        self.0.get(name).map(|list| list.join(",")).unwrap_or_default()
+        let list = self.0.get(name).map(|list| list.join(",")).unwrap_or_default();
+        if name == IDENTITY_KEYS { format!("[{list}]") } else { list }
     }
 
     /// The settings for which there are secrets.
@@ -189,9 +194,10 @@ fn lock(folder: &Path) -> Result<File, StateError> {
 
 fn load_secrets(path: &Path) -> Result<Secrets, StateError> {
     let mut secrets: Secrets = read_json(path)?.unwrap_or(Secrets(BTreeMap::new()));
-    let missing: Vec<&str> = DRAWN.into_iter().filter(|name| !secrets.0.contains_key(*name)).collect();
+    let missing: Vec<&str> = DRAWN.into_iter().chain([IDENTITY_KEYS]).filter(|name| !secrets.0.contains_key(*name)).collect();
     for name in &missing {
-        secrets.0.insert((*name).to_owned(), vec![random_hex::<32>()?]);
+        let secret = if *name == IDENTITY_KEYS { identity_key::draw()? } else { random_hex::<32>()? };
+        secrets.0.insert((*name).to_owned(), vec![secret]);
     }
     if !missing.is_empty() {
         write_json(path, &secrets)?;
@@ -248,6 +254,21 @@ mod tests {
         assert_eq!((mode("secrets.json"), mode("")), (0o600, 0o700));
         drop(first);
         assert_eq!(StateFolder::open(&path).unwrap().secrets().setting("TAG_SECRETS"), secret);
+    }
+
+    #[test]
+    fn a_folder_from_before_there_were_identities_gets_a_key_for_them_and_keeps_the_rest() {
+        let place = StateFolder::temporary().unwrap();
+        let path = place.path().join("inner");
+        let secret = StateFolder::open(&path).unwrap().secrets().setting("TAG_SECRETS");
+        let mut secrets: BTreeMap<String, Vec<String>> = read_json(&path.join("secrets.json")).unwrap().unwrap();
+        secrets.remove(IDENTITY_KEYS).unwrap();
+        write_json(&path.join("secrets.json"), &secrets).unwrap();
+        let first = StateFolder::open(&path).unwrap().secrets().clone();
+        assert_eq!(first.setting("TAG_SECRETS"), secret);
+        let keys: serde_json::Value = serde_json::from_str(&first.setting(IDENTITY_KEYS)).unwrap();
+        assert_eq!((keys.as_array().unwrap().len(), &keys[0]["kty"]), (1, &"EC".into()));
+        assert_eq!(StateFolder::open(&path).unwrap().secrets().setting(IDENTITY_KEYS), first.setting(IDENTITY_KEYS));
     }
 
     #[test]
