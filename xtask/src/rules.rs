@@ -66,6 +66,10 @@ fn broken_by(package: &Package) -> Vec<String> {
             let ours = ["keyward-edge", "keyward-control"];
             broken.extend(ours.into_iter().filter(|wanted| has(wanted)).map(|other| format!("selfhost depends on {other}")));
         }
+        "keyward-origin" => {
+            let ours = dependencies.iter().filter(|(dependency, _)| dependency.starts_with("keyward-"));
+            broken.extend(ours.map(|(other, _)| format!("origin is for others and stands alone, yet depends on {other}")));
+        }
         _ => {}
     }
     broken
@@ -133,6 +137,7 @@ mod tests {
         assert!(broken("edge", &[("worker", None)]).contains("wasm32 target only"));
         assert!(broken("edge", &[("keyward-control", None)]).contains("depends on keyward-control"));
         assert!(broken("selfhost", &[("keyward-edge", None)]).contains("selfhost depends"));
+        assert!(broken("origin", &[("keyward-shared", None)]).contains("stands alone"));
         assert_eq!(broken("edge", &[("worker", Some("cfg(target_arch = \"wasm32\")")), ("keyward-shared", None)]), "");
         assert!(names_worker("use worker::Env;") && !names_worker("use crate::worker::Clock; // use worker::Env"));
     }
