@@ -39,7 +39,8 @@ async function signingKey(jwk, name) {
     const signature = await crypto.subtle.sign(SIGNATURE, signing, message);
     if (!(await crypto.subtle.verify(SIGNATURE, verifying, signature, message))) throw new DOMException("", "DataError");
   } catch (error) {
-    if (error?.name === "DataError") throw new BadKey(`${name} is no key pair on the curve P-256`);
+    // Which one it is differs between runtimes.
+    if (error instanceof DOMException) throw new BadKey(`${name} is no key pair on the curve P-256`);
     throw error;
   }
   const kid = jwk.kid ?? (await thumbprint(numbers));

@@ -1,6 +1,6 @@
 //! The crate from outside: tokens, keys and the layer, each with what must be refused.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod keys;
 mod layer;

@@ -262,6 +262,11 @@ impl System {
         &self.settings
     }
 
+    /// Changes a variable of the edges; one that runs follows when it is started anew.
+    pub fn change_edge(&mut self, name: &str, value: &str) {
+        self.settings.edge.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The state folder.
     pub fn folder(&self) -> &StateFolder {
         &self.folder

@@ -16,7 +16,7 @@ mod simulate;
 mod test;
 mod tools;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -39,6 +39,9 @@ enum Task {
     Simulate(simulate::Arguments),
     /// Deliberate mistakes, one at a time, and which test notices
     SeededBugs(seeded_bugs::Arguments),
+    /// Prints the Python of the end-to-end tests, installed where it is missing
+    #[command(hide = true)]
+    Python,
     /// Format, lints, dependency rules
     Check,
     /// Measures how stale an edge can be
@@ -55,6 +58,11 @@ enum Task {
     Miri,
 }
 
+#[expect(clippy::print_stdout, reason = "the path is this task's result")]
+fn say(program: &Path) {
+    println!("{}", program.display());
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Build => build::run(),
@@ -62,6 +70,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::SeededBugs(arguments) => seeded_bugs::run(&arguments),
+        Task::Python => tools::pyjwt().map(|program| say(&program)),
         Task::Check => check::run(),
         Task::Staleness(arguments) => measure::run("keyward-staleness", "dev", &arguments),
         Task::Endure(arguments) => measure::run("keyward-endurance", "dev", &arguments),

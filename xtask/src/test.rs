@@ -102,7 +102,8 @@ fn perform(step: Step, tally: &mut Tally) -> Result<()> {
         Step::Simulator => count(simulate::simulator()?.args(SIMULATED), tally),
         Step::EndToEnd => {
             tools::chromedriver()?; // some of them open the administration page in a browser
-            count(cargo().args(["test", "--package", "keyward-e2e", "--no-fail-fast"]), tally)
+            let python = tools::pyjwt()?; // and some verify identities in Python
+            count(cargo().args(["test", "--package", "keyward-e2e", "--no-fail-fast"]).env("KEYWARD_PYTHON", python), tally)
         }
         Step::Contract => {
             let schemathesis = tools::schemathesis()?;

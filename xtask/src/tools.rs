@@ -161,17 +161,26 @@ pub(crate) fn chromedriver() -> Result<PathBuf> {
     driver.filter(|_| browser().is_some()).context("Chromium and chromedriver are not on the search path")
 }
 
-/// The program that holds an API against its description, in a Python environment of its own: the versions and hashes of
-/// `tests/contract/requirements.txt`.
+/// The program that holds an API against its description: the versions and hashes of `tests/contract/requirements.txt`.
 pub(crate) fn schemathesis() -> Result<PathBuf> {
-    let wanted = paths::root().join("tests/contract/requirements.txt");
+    python_environment("schemathesis", "tests/contract/requirements.txt", "schemathesis")
+}
+
+/// A Python that verifies tokens with `PyJWT`: the versions and hashes of `tests/identity/requirements.txt`.
+pub(crate) fn pyjwt() -> Result<PathBuf> {
+    python_environment("pyjwt", "tests/identity/requirements.txt", "python")
+}
+
+/// The program `binary` in a Python environment of its own, with exactly what the file `requirements` names.
+fn python_environment(name: &str, requirements: &str, binary: &str) -> Result<PathBuf> {
+    let wanted = paths::root().join(requirements);
     let lock = fs::read(&wanted).with_context(|| format!("cannot read {}", wanted.display()))?;
-    let folder = paths::installed_tools().join("schemathesis");
-    let (program, installed) = (folder.join("bin/schemathesis"), folder.join("requirements.txt"));
+    let folder = paths::installed_tools().join(name);
+    let (program, installed) = (folder.join("bin").join(binary), folder.join("requirements.txt"));
     if fs::read(&installed).is_ok_and(|known| known == lock) && capture(in_root(&program).arg("--version")).is_ok() {
         return Ok(program);
     }
-    progress("installing schemathesis (half a minute, once)");
+    progress(format!("installing {name} (half a minute, once)"));
     let make = || {
         drop(fs::remove_dir_all(&folder));
         capture(in_root("python3").args(["-m", "venv"]).arg(&folder)).map(drop)
@@ -187,7 +196,7 @@ pub(crate) fn schemathesis() -> Result<PathBuf> {
     Ok(program)
 }
 
-const PYTHON: &str = "contract tests need Python 3.11 or newer with venv (Debian: `apt-get install python3-venv`)";
+const PYTHON: &str = "these tests need Python 3.11 or newer with venv (Debian: `apt-get install python3-venv`)";
 
 fn install_packages(packages: &[&str]) -> Result<()> {
     if find("apt-get").is_none() {

@@ -79,6 +79,11 @@ async fn the_origin_learns_from_the_edge_alone_who_calls() {
         .header("x_keyward_company", "evil")
         .header("X-KEYWARD_Key", "0")
         .header("X-Keyward-Identity", "forged")
+        .header("x_keyward_identity", "forged")
+        .header("X-KEYWARD-IDENTITY", "forged too")
+        .header("X-Keyward_Identity", "forged")
+        .header("X-Keyward-Permissions", "forged.*")
+        .header("X-Keyward-Metadata", "{\"forged\":1}")
         .header("X-Keyward-Anything", "forged")
         .header("X-Original-URL", "/admin")
         .header("X-HTTP-Method-Override", "DELETE")
@@ -93,11 +98,16 @@ async fn the_origin_learns_from_the_edge_alone_who_calls() {
         assert_eq!(received.header(name), [value], "{name}");
     }
     assert!(matches!(received.header("x-request-id"), [id] if !id.is_empty()), "{received:?}");
+    assert!(matches!(received.header("x-keyward-identity"), [token] if token.split('.').count() == 3), "one token: {received:?}");
     for gone in [
         "x-api-key",
         "authorization",
         "x_keyward_company",
         "x-keyward_key",
+        "x_keyward_identity",
+        "x-keyward_identity",
+        "x-keyward-permissions",
+        "x-keyward-metadata",
         "x-keyward-anything",
         "x-original-url",
         "x-http-method-override",

@@ -8,6 +8,7 @@ mod control;
 mod directory;
 mod endurance;
 mod gateway;
+mod identity;
 mod import;
 mod inputs;
 mod keys;
