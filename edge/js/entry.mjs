@@ -8,6 +8,7 @@ import module from "./edge_bg.wasm";
 import { clientAddress, forward } from "./gateway.mjs";
 import { Identities } from "./identity.mjs";
 import { hasPassed } from "./loop.mjs";
+import { Observer, route } from "./observe.mjs";
 import { invalid, problem } from "./problem.mjs";
 import { Push } from "./push.mjs";
 import { Instance, logFailure } from "./recover.mjs";
@@ -17,9 +18,13 @@ const KIND = 7;
 const SLOW = 0;
 const PASS = 1;
 const NEED_ADDRESS = 2;
+const ANONYMOUS = 3;
 const BEARER = 4;
 const BACKGROUND = 8;
 const IDENTITY_SHIFT = 4;
+
+/** What became of a request that passed at once, in the words of the log. */
+const PASSED = { [PASS]: "allowed", [ANONYMOUS]: "anonymous", [BEARER]: "bearer" };
 
 /** A host with or without a port, roughly: with more in it, part of it would be read as the path. */
 const HOST = /^[\w.~:[\]%!$&'()*+;=-]*$/;
@@ -30,6 +35,7 @@ const KEY_SET = "/.keyward/jwks.json";
 
 const instance = new Instance(bindings, module);
 const push = new Push(instance, bindings, logFailure);
+const observer = new Observer((method, path) => instance.call(() => bindings.matched_rule(method, path)), logFailure);
 const encoder = new TextEncoder();
 const identities = new Identities();
 let generation = 0;
@@ -43,20 +49,25 @@ export default {
     try {
       prepare(env);
       if (config.error !== undefined) return unavailable(requestId);
-      const host = request.headers.get("host");
-      if (host !== null && !HOST.test(host)) return invalid("the Host header is repeated or not a host", requestId);
       const target = targetOf(request.url);
       const mark = target.indexOf("?");
       const path = mark < 0 ? target : target.slice(0, mark);
+      const host = request.headers.get("host");
+      if (host !== null && !HOST.test(host)) {
+        return observed(request, env, context, path, requestId).answered(invalid("the Host header is repeated or not a host", requestId));
+      }
       if (path.startsWith(OWN)) {
         return warmForwardAuth(request, env, context, path, requestId) ?? slow(request, env, context, target, path, requestId);
       }
       // Before anything else: without the credential that was removed, a request that comes back would only be refused as somebody else's.
-      if (hasPassed(request, config.loop_name)) return problem(508, "loop_detected", "The request came back: the origin leads to this edge", requestId);
+      if (hasPassed(request, config.loop_name)) {
+        const looped = problem(508, "loop_detected", "The request came back: the origin leads to this edge", requestId);
+        return observed(request, env, context, path, requestId).answered(looped);
+      }
       return warmGateway(request, env, context, target, path, requestId) ?? slow(request, env, context, target, path, requestId);
     } catch (error) {
       logFailure("edge.fetch", instance.failed(error));
-      return unavailable(requestId);
+      return observed(request, env, context, "", requestId).answered(unavailable(requestId));
     }
   },
 };
@@ -68,7 +79,7 @@ function prepare(env) {
     generation = instance.generation;
     buffer = undefined;
     config = JSON.parse(bindings.configure(env));
-    config.error ??= identities.configure(env);
+    config.error ??= observer.configure(env) ?? identities.configure(env);
     if (config.error !== undefined) misconfigured(config.error);
     push.restart(config);
   }
@@ -124,8 +135,10 @@ function warmGateway(request, env, context, target, path, requestId) {
   if (answer & BACKGROUND) context.waitUntil(background(env));
   if (askedAt >= push.due) push.arm(env, context);
   const identity = kind === PASS ? identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity) : undefined;
+  const told = observer.active ? passed(request, env, context, path, requestId, kind, identity) : undefined;
   const sent = { request, target, env, config, identity, bearer: kind === BEARER, requestId, isProxy: bindings.is_proxy };
-  return withIdentity(identity, askedAt, requestId, () => forward(sent));
+  const response = withIdentity(identity, askedAt, requestId, () => forward(sent));
+  return told === undefined ? response : told.answered(response);
 }
 
 /** A proxy's question about a warm key. Whatever is unusual is `respond`'s. */
@@ -142,8 +155,11 @@ function warmForwardAuth(request, env, context, path, requestId) {
   if (answer & BACKGROUND) context.waitUntil(background(env));
   if (askedAt >= push.due) push.arm(env, context);
   const secret = headers.get("x-keyward-proxy");
-  const trusted = secret !== null && bindings.is_proxy(secret);
-  return letIn(trusted ? identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity) : undefined, askedAt, requestId);
+  const isTrusted = secret !== null && bindings.is_proxy(secret);
+  const identity = isTrusted || observer.active ? identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity) : undefined;
+  const told = observer.active ? passed(request, env, context, path, requestId, PASS, identity) : undefined;
+  const response = letIn(isTrusted ? identity : undefined, askedAt, requestId);
+  return told === undefined ? response : told.answered(response);
 }
 
 /** The answer to a proxy whose request may pass; with the identity only for one that has the secret. */
@@ -157,6 +173,7 @@ function letIn(identity, now, requestId) {
 
 /** Everything that must be read or refused. */
 async function slow(request, env, context, target, path, requestId) {
+  const told = observed(request, env, context, path, requestId);
   try {
     const address = clientAddress(request, config, bindings.is_proxy);
     const wrong = await identities.ready();
@@ -166,20 +183,33 @@ async function slow(request, env, context, target, path, requestId) {
     }
     const keySet = path === KEY_SET ? identities.keySet(request, requestId) : undefined;
     if (keySet !== undefined) return keySet;
-    const result = await instance.call(() => bindings.respond(request, env, requestId, path, address, push.works()));
+    const result = await instance.call(() => bindings.respond(request, told.env, requestId, path, address, push.works()));
     context.waitUntil(background(env));
     push.arm(env, context);
-    if (typeof result !== "string") return result;
+    if (typeof result !== "string") return told.answered(result);
     const [kind, number] = result.split("\n", 2);
     const text = () => result.slice(kind.length + number.length + 2);
     const identity = kind === "pass" ? identities.of(Number(number), text) : undefined;
-    if (path.startsWith(OWN)) return letIn(identity, Date.now(), requestId);
+    if (path.startsWith(OWN)) return told.answered(letIn(identity, Date.now(), requestId));
+    told.decided(kind === "pass" ? "allowed" : kind, identity);
     const sent = { request, target, env, config, identity, bearer: kind === "bearer", requestId, isProxy: bindings.is_proxy };
-    return withIdentity(identity, Date.now(), requestId, () => forward(sent));
+    return told.answered(withIdentity(identity, Date.now(), requestId, () => forward(sent)));
   } catch (error) {
     logFailure("edge.respond", error);
-    return unavailable(requestId);
+    return told.answered(unavailable(requestId));
   }
+}
+
+/** What is to be told of a request that was decided at once; `undefined`: nothing. */
+function passed(request, env, context, path, requestId, kind, identity) {
+  const describe = () => ({ requestId, ...route(request, path, config.forward_auth), begun: askedAt, code: PASSED[kind], identity });
+  return observer.passed(request, env, context, describe);
+}
+
+/** What is to be told of any other request, gathered on its way. */
+function observed(request, env, context, path, requestId) {
+  const details = { requestId, ...route(request, path, config.forward_auth), begun: Date.now() };
+  return observer.begin(request, env, context, details);
 }
 
 /** Polls and reports; a failure costs freshness, never a request. */

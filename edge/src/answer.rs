@@ -16,12 +16,14 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty: none.
     pub body: String,
+    /// Which problem it is, where it is one.
+    pub code: Option<Code>,
 }
 
 impl Answer {
     /// A JSON answer.
     pub fn json(status: u16, body: String) -> Self {
-        Self { status, headers: vec![("Content-Type", "application/json".into())], body }
+        Self { status, headers: vec![("Content-Type", "application/json".into())], body, code: None }
     }
 
     /// The answer to a refused request.
@@ -49,7 +51,7 @@ impl Answer {
         if code.status() == 503 {
             headers.push(("Retry-After", RETRY_AFTER_S.into()));
         }
-        Self { status: code.status(), headers, body: Problem::new(code, detail).to_json(request_id) }
+        Self { status: code.status(), headers, body: Problem::new(code, detail).to_json(request_id), code: Some(code) }
     }
 }
 

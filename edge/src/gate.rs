@@ -66,7 +66,7 @@ pub struct Refused {
     pub detail: String,
     /// The permission that was missing.
     pub permission: Option<Permission>,
-    /// The key that authenticated all the same, so that the refusal counts as its use.
+    /// The real key that the request carried, where it did.
     pub held: Option<Rc<Held>>,
 }
 
@@ -81,12 +81,22 @@ impl Outcome {
         Progress::Done(Self::Refuse(Refused::new(code)))
     }
 
-    /// The key that was used, and whether it was let in; for counting.
-    pub fn used(&self) -> Option<(&Rc<Held>, bool)> {
+    /// The real key that the request carried, where it did.
+    pub fn held(&self) -> Option<&Rc<Held>> {
         match self {
-            Self::Pass(held) => Some((held, true)),
-            Self::Refuse(refused) => refused.held.as_ref().map(|held| (held, false)),
+            Self::Pass(held) => Some(held),
+            Self::Refuse(refused) => refused.held.as_ref(),
             Self::PassAnonymous | Self::PassBearer | Self::NeedAddress => None,
+        }
+    }
+
+    /// The key that was used, and whether it was let in; for counting. A key that does not authenticate any more was not
+    /// used.
+    pub fn used(&self) -> Option<(&Rc<Held>, bool)> {
+        let held = self.held()?;
+        match self {
+            Self::Refuse(refused) => (refused.code.status() != 401).then_some((held, false)),
+            Self::Pass(_) | Self::PassAnonymous | Self::PassBearer | Self::NeedAddress => Some((held, true)),
         }
     }
 }
@@ -180,7 +190,7 @@ fn with_credential(
         Err(Some(read)) => return Progress::Need(read),
     };
     if let Err(refusal) = decide::authenticate(&held.record, now) {
-        return Outcome::refuse(refusal.code());
+        return Progress::Done(Outcome::Refuse(Refused { held: Some(held), ..Refused::new(refusal.code()) }));
     }
     let asked = match asked(verifier, facts, now, attempt) {
         Progress::Done(Some(asked)) if !asked.outdated || asked.is_anonymous() => asked,

@@ -4,6 +4,7 @@ use keyward_shared::{
     digest::Digest,
     settings::{CommonSettings, SettingsError, Variables},
     shard::Shard,
+    time::Millis,
 };
 
 /// Where the client's address is read from.
@@ -35,6 +36,8 @@ pub struct EdgeSettings {
     pub origin_url: Option<String>,
     /// `ORIGIN_TIMEOUT_S`: how long the origin may take to begin its answer; 60 s as shipped.
     pub origin_timeout_s: u32,
+    /// `READ_BUDGET_MS`: how long all reads of one request may take together; 2,000 as shipped.
+    pub read_budget: Millis,
     /// `CLIENT_ADDRESS`.
     pub client_address: ClientAddress,
     /// `FORWARD_AUTH`; `None`: both endpoints are off.
@@ -76,6 +79,9 @@ impl EdgeSettings {
         let Ok(origin_timeout_s @ 1..=600) = variables.or("ORIGIN_TIMEOUT_S", "60").trim().parse() else {
             return Err(SettingsError::new("ORIGIN_TIMEOUT_S", "must be a whole number from 1 to 600"));
         };
+        let Ok(read_budget_ms @ 50..=10_000) = variables.or("READ_BUDGET_MS", "2000").trim().parse() else {
+            return Err(SettingsError::new("READ_BUDGET_MS", "must be a whole number from 50 to 10000"));
+        };
         let client_address = match variables.or("CLIENT_ADDRESS", "cloudflare").trim() {
             "cloudflare" => ClientAddress::Cloudflare,
             "peer" => ClientAddress::Peer,
@@ -98,7 +104,16 @@ impl EdgeSettings {
             return Err(SettingsError::new("PROXY_SECRETS", "must be at least 16 characters each"));
         }
         let common = CommonSettings::read(variables)?;
-        Ok(Self { common, origin_url, origin_timeout_s, client_address, forward_auth, proxy_secrets: ProxySecrets(secrets), push })
+        Ok(Self {
+            common,
+            origin_url,
+            origin_timeout_s,
+            read_budget: Millis(read_budget_ms),
+            client_address,
+            forward_auth,
+            proxy_secrets: ProxySecrets(secrets),
+            push,
+        })
     }
 }
 
@@ -135,6 +150,13 @@ mod tests {
     }
 
     #[test]
+    fn reads_have_two_seconds_unless_they_are_given_another_time() {
+        for (value, ms) in [("", 2_000), ("50", 50), (" 10000 ", 10_000)] {
+            assert_eq!(read(&[("READ_BUDGET_MS", value)]).unwrap().read_budget, Millis(ms), "{value}");
+        }
+    }
+
+    #[test]
     fn push_is_on_unless_it_is_switched_off() {
         for (value, push) in [("", true), ("on", true), (" off ", false)] {
             assert_eq!(read(&[("PUSH", value)]).unwrap().push, push, "{value}");
@@ -160,6 +182,9 @@ mod tests {
             ("ORIGIN_URL", "http://"),
             ("ORIGIN_URL", "http://x/?a"),
             ("ORIGIN_TIMEOUT_S", "0"),
+            ("READ_BUDGET_MS", "49"),
+            ("READ_BUDGET_MS", "10001"),
+            ("READ_BUDGET_MS", "2 s"),
             ("CLIENT_ADDRESS", "anyone"),
             ("FORWARD_AUTH", "yes"),
             ("PROXY_SECRETS", "short"),

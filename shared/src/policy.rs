@@ -276,6 +276,17 @@ impl CompiledPolicy {
         }
     }
 
+    /// The path of the rule at this place, as it was written but for a slash at its end.
+    pub fn path_of(&self, at: usize) -> Option<String> {
+        let rule = self.rules.get(at)?;
+        let mut path = String::new();
+        for segment in rule.segments.iter().map(|segment| &**segment).chain(rule.open_ended.then_some("**")) {
+            path.push('/');
+            path.push_str(segment);
+        }
+        Some(if path.is_empty() { "/".into() } else { path })
+    }
+
     /// The place, from 0, of the rule that [`CompiledPolicy::requirement`] goes by.
     pub fn first_match(&self, method: &str, path: &str) -> Option<usize> {
         let first = segments(path).next().unwrap_or_default();

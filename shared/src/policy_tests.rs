@@ -173,6 +173,15 @@ fn the_stored_form_is_the_golden_one_and_a_broken_policy_is_refused() {
 }
 
 #[test]
+fn a_rules_path_can_be_told_by_its_place() {
+    for (written, told) in [("/a/b", "/a/b"), ("/", "/"), ("/**", "/**"), ("/a/*/c/**", "/a/*/c/**"), ("/a/", "/a")] {
+        let policy = Policy { rules: vec![serde_json::from_value(serde_json::json!({"path": written})).unwrap()], ..Policy::default() };
+        let compiled = CompiledPolicy::new(&policy);
+        assert_eq!((compiled.path_of(0).as_deref(), compiled.path_of(1)), (Some(told), None), "{written}");
+    }
+}
+
+#[test]
 fn the_first_match_is_the_rule_that_the_requirement_goes_by() {
     let policy: Policy = serde_json::from_str(
         r#"{"default":"deny","rules":[{"path":"/a/b","permission":"x.0"},{"path":"/*/b","permission":"x.1"},{"path":"/a/**","permission":"x.2"}]}"#,

@@ -236,6 +236,13 @@ impl Verifier {
         })
     }
 
+    /// Place, from 0, and path of the rule by which the policy that is held judges a route, usable or not; for the log.
+    pub fn matched_rule(&self, method: &str, path: &str) -> Option<(usize, String)> {
+        let policy = self.policy.compiled();
+        let at = policy.first_match(method, path)?;
+        Some((at, policy.path_of(at)?))
+    }
+
     /// Whether the background poll is due; it is marked as begun. Call it when there is traffic.
     pub fn take_poll(&mut self, now: Millis) -> Vec<u16> {
         self.feeds.take_poll(now, &self.settings.timing)

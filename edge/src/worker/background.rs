@@ -49,7 +49,7 @@ pub fn take_feed(group: u16, pushed: Option<String>) -> f64 {
 }
 
 async fn provide(env: &JsValue, read: Read) {
-    let result = io::perform(env, read, now().plus(io::BUDGET)).await;
+    let result = io::perform(env, read, io::deadline()).await;
     with_state(|state| state.verifier.provide(read, result, now(), &mut Attempt::default()));
 }
 

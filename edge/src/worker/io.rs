@@ -1,5 +1,6 @@
 //! Performs the verifier's reads: the replicated store, and the objects when the store cannot answer. A
-//! failure of any kind is `Unavailable`, never absence; no read outlives the request's budget.
+//! failure of any kind is `Unavailable`, never absence; no read outlives the request's budget, and the store gets at
+//! most half of what is left of it, so that the objects can still be asked when the store does not answer.
 
 use js_sys::Promise;
 use keyward_shared::{
@@ -14,9 +15,6 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::verifier::{Lookup, Read};
 
-/// How long all reads of one request may take together.
-pub(super) const BUDGET: Millis = Millis(2_000);
-
 /// For how long a location may keep a record that it read from the store.
 const RECORD_CACHE_S: u32 = 300;
 /// The same for the feed and the policy, which must not grow old: the least that the store allows.
@@ -29,6 +27,14 @@ extern "C" {
     fn stored(env: &JsValue, name: &str, cache_s: u32, limit_ms: u32) -> Promise;
     fn ask(env: &JsValue, binding: &str, name: &str, path: &str, body: Option<String>, limit_ms: u32) -> Promise;
     fn pause(ms: u32) -> Promise;
+    /// Notes something about the request that `env` is of: the problem's `code`, or the key's `identity`.
+    pub(super) fn note(env: &JsValue, what: &str, text: &str);
+}
+
+/// Until when all reads of one request that begins now have to be done.
+pub(super) fn deadline() -> Millis {
+    let budget = super::with_state(|state| state.settings.read_budget).unwrap_or_default();
+    super::now().plus(budget)
 }
 
 /// Performs `read`, giving up at `deadline`.
@@ -37,10 +43,11 @@ pub(super) async fn perform(env: &JsValue, read: Read, deadline: Millis) -> Look
     if limit == 0 {
         return Lookup::Unavailable;
     }
+    let half = limit.div_ceil(2);
     let promise = match read {
-        Read::Record(shard, digest) => stored(env, &record::name(shard, &digest), RECORD_CACHE_S, limit),
-        Read::Feed(group) => stored(env, &feed::name(group), FEED_CACHE_S, limit),
-        Read::Policy => stored(env, policy::NAME, FEED_CACHE_S, limit),
+        Read::Record(shard, digest) => stored(env, &record::name(shard, &digest), RECORD_CACHE_S, half),
+        Read::Feed(group) => stored(env, &feed::name(group), FEED_CACHE_S, half),
+        Read::Policy => stored(env, policy::NAME, FEED_CACHE_S, half),
         Read::FeedDirect(group) => ask(env, "FEED", &group.to_string(), &format!("{}?group={group}", messages::FEED), None, limit),
         Read::PolicyDirect => ask(env, "REGISTRY", messages::REGISTRY_NAME, messages::POLICY, None, limit),
         Read::Resolve(shard, digest) => {

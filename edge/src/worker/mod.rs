@@ -169,6 +169,13 @@ fn identity_lines(held: &Held) -> String {
     format!("{}\n{}\n{}\n{expires_at}\n{permissions}\n{metadata}", record.owner, record.company, record.key_id)
 }
 
+/// Place and path of the rule for a route, with a space between; empty where no rule matches.
+#[wasm_bindgen]
+pub fn matched_rule(method: &str, path: &str) -> String {
+    let matched = with_state(|state| state.verifier.matched_rule(method, path)).flatten();
+    matched.map(|(at, path)| format!("{at} {path}")).unwrap_or_default()
+}
+
 /// Whether `secret` is one that a proxy may introduce itself with.
 #[wasm_bindgen]
 pub fn is_proxy(secret: &str) -> bool {

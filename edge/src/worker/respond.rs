@@ -22,7 +22,8 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Answers a request. Gives a `Response`, or, where the entry is to forward it or to let a proxy's request in, a text:
 /// `anonymous`, `bearer`, or `pass`, the identity's number and the identity, one item per line. `path` is the path as it was sent, `address` the
-/// client's, where it is known; `push` says whether push works, for health.
+/// client's, where it is known; `push` says whether push works, for health. `env` is that of this one request, which takes
+/// notes of what the log tells.
 #[wasm_bindgen]
 pub async fn respond(
     request: Request,
@@ -50,6 +51,9 @@ pub async fn respond(
             }
         }
     };
+    if let Some(code) = answer.code {
+        io::note(&env, "code", code.as_str());
+    }
     response(&answer, &request_id)
 }
 
@@ -69,7 +73,7 @@ fn response(answer: &Answer, request_id: &str) -> Result<JsValue, JsValue> {
 
 /// Runs `step` until it is done, performing the reads that it needs.
 async fn drive<T>(env: &JsValue, mut step: impl FnMut(&mut Verifier, Millis, &mut Attempt) -> Progress<T>) -> Option<T> {
-    let deadline = now().plus(io::BUDGET);
+    let deadline = io::deadline();
     let mut attempt = Attempt::default();
     loop {
         let read: Read = match with_state(|state| step(&mut state.verifier, now(), &mut attempt))? {
@@ -85,6 +89,9 @@ async fn drive<T>(env: &JsValue, mut step: impl FnMut(&mut Verifier, Millis, &mu
 async fn decide(env: &JsValue, facts: &Facts<'_>) -> Result<Outcome, Refused> {
     let unavailable = || Refused { code: Code::VerifierUnavailable, detail: String::new(), permission: None, held: None };
     let outcome = drive(env, |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
+    if let Some(held) = outcome.held() {
+        io::note(env, "identity", &identity_lines(held));
+    }
     if let Some((held, allowed)) = outcome.used() {
         with_state(|state| state.usage.count(&held.record, now(), allowed));
     }
@@ -188,6 +195,7 @@ async fn may_introspect(env: &JsValue, sent: &CredentialHeaders, request_id: &st
     };
     match drive(env, |verifier, now, attempt| introspect::judge(verifier, &caller, now, attempt)).await {
         Some(Finding::Active(held)) => {
+            io::note(env, "identity", &identity_lines(&held));
             with_state(|state| state.usage.count(&held.record, now(), true));
             Ok(())
         }
@@ -203,13 +211,13 @@ async fn text(request: &Request) -> Option<String> {
 
 async fn health(env: &JsValue, request: &Request, push: bool) -> Answer {
     if !matches!(request.method().as_str(), "GET" | "HEAD") {
-        return Answer { status: 405, headers: vec![("Allow", "GET, HEAD".into())], body: String::new() };
+        return Answer { status: 405, headers: vec![("Allow", "GET, HEAD".into())], body: String::new(), code: None };
     }
     let timing = with_state(|state| state.settings.common.timing).unwrap_or_default();
     // Without traffic nobody reads the feed: look before saying that it is old.
     for read in [Read::Feed(0), Read::FeedDirect(0)] {
         if with_state(|state| state.verifier.feed_wants_waking(0, now())).unwrap_or(false) {
-            let result = io::perform(env, read, now().plus(io::BUDGET)).await;
+            let result = io::perform(env, read, io::deadline()).await;
             with_state(|state| state.verifier.provide(read, result, now(), &mut Attempt::default()));
         }
     }

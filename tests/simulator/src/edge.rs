@@ -31,7 +31,7 @@ use crate::{
     world::World,
 };
 
-/// How long all reads of one request may take together.
+/// How long all reads of one request may take together. One of the store gets half of what is left.
 const BUDGET: u64 = 2_000;
 /// For how long a location keeps a record, and a feed or the policy, in milliseconds.
 const CACHE: (u64, u64) = (300_000, 30_000);
@@ -265,10 +265,11 @@ async fn perform(world: &Rc<World>, edge: usize, who: &Isolate, read: Read, left
     }
     let edge = edge % world.edges.len();
     let reachable = !world.broken.cut_off[edge].get();
+    let half = left.div_ceil(2);
     match read {
-        Read::Record(shard, digest) => stored(world, edge, &record::name(shard, &digest), CACHE.0, left).await,
-        Read::Feed(group) => stored(world, edge, &feed::name(group), CACHE.1, left).await,
-        Read::Policy => stored(world, edge, policy::NAME, CACHE.1, left).await,
+        Read::Record(shard, digest) => stored(world, edge, &record::name(shard, &digest), CACHE.0, half).await,
+        Read::Feed(group) => stored(world, edge, &feed::name(group), CACHE.1, half).await,
+        Read::Policy => stored(world, edge, policy::NAME, CACHE.1, half).await,
         Read::FeedDirect(group) => {
             let group = usize::from(group);
             let asked = send(world, reachable, left, move |world| {

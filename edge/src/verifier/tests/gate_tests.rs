@@ -115,6 +115,46 @@ fn a_refusal_says_what_is_wrong_and_which_permission_is_missing() {
 }
 
 #[test]
+fn a_refusal_knows_the_real_key_that_was_sent_and_no_other() {
+    let (good, _) = super::key(1);
+    let made_up = super::key(2).0;
+    let gone = World { resolve: absent(), ..World::default() };
+    let states = [
+        Record { state: KeyState::Revoked, ..record() },
+        Record { expires_at: Some(Millis(T)), ..record() },
+        Record { owner_active: false, ..record() },
+        Record { company_active: false, ..record() },
+    ];
+    let real = states.iter().map(|record| ("/orders/1", good.as_str(), world(record), Some("ann")));
+    let others = [
+        ("/elsewhere", good.as_str(), world(&record()), Some("ann")),
+        ("/orders/1", made_up.as_str(), gone, None),
+        ("/orders/1", "nonsense", world(&record()), None),
+        ("/orders//1", good.as_str(), world(&record()), None),
+    ];
+    for (path, sent, world, owner) in real.chain(others) {
+        let outcome = outcome(&mut verifier(), &gate::facts("GET", path, Some(sent), None), T, &world);
+        assert!(matches!(outcome, Outcome::Refuse(_)), "{outcome:?}");
+        assert_eq!(outcome.held().map(|held| held.record.owner.as_str()), owner, "{outcome:?}");
+    }
+}
+
+#[test]
+fn the_rule_that_a_route_is_judged_by_can_be_told() {
+    let mut verifier = verifier();
+    assert_eq!(verifier.matched_rule("GET", "/orders/1"), None, "no policy was read yet");
+    assert_eq!(pass(&mut verifier, "GET", "/public/x", None, None, T, &world(&record())), "anonymous");
+    for (method, path, rule) in [
+        ("HEAD", "/orders/1", Some((0, "/orders/**".to_owned()))),
+        ("PUT", "/orders/1", Some((1, "/orders/**".to_owned()))),
+        ("GET", "/public/x", Some((2, "/public/**".to_owned()))),
+        ("GET", "/elsewhere", None),
+    ] {
+        assert_eq!(verifier.matched_rule(method, path), rule, "{method} {path}");
+    }
+}
+
+#[test]
 fn a_request_that_authenticated_counts_as_a_use_of_its_key_and_no_other_does() {
     let (good, _) = super::key(1);
     let expired = Record { expires_at: Some(Millis(T)), ..record() };
