@@ -280,11 +280,16 @@ impl CompiledPolicy {
     pub fn path_of(&self, at: usize) -> Option<String> {
         let rule = self.rules.get(at)?;
         let mut path = String::new();
-        for segment in rule.segments.iter().map(|segment| &**segment).chain(rule.open_ended.then_some("**")) {
-            path.push('/');
-            path.push_str(segment);
+        for segment in &rule.segments {
+            path += "/";
+            path += segment;
         }
-        Some(if path.is_empty() { "/".into() } else { path })
+        if rule.open_ended {
+            path += "/**";
+        } else if path.is_empty() {
+            path += "/";
+        }
+        Some(path)
     }
 
     /// The place, from 0, of the rule that [`CompiledPolicy::requirement`] goes by.

@@ -4,8 +4,8 @@
 //! sends what no HTTP library would; [`push`] makes traffic and hangs at the Feed object as an edge does; [`waiting`] polls until something
 //! becomes true; [`origin`] is an origin that answers by the byte, [`foreign`] runs origins in other languages, [`signer`] forges tokens, [`stream`] sends
 //! bodies of any size through an edge and watches its memory, [`proxy`] runs nginx and Caddy; [`browser`] drives a real browser, [`provider`] is an
-//! identity provider, [`receiver`] takes webhooks, [`scanner`] reports leaked
-//! keys. [`changes`] takes something away from a key, [`probe`] watches from when on edges keep it out, [`stored`] compares the store with the objects.
+//! identity provider, [`receiver`] takes webhooks, [`scanner`] reports leaked keys. [`changes`] takes something away from a key, [`probe`] watches from
+//! when on edges keep it out, [`stored`] compares the store with the objects; [`instrumented`] edges record what they tell and can be spoilt.
 //!
 //! The tests are in `tests/`, one file per theme. Nothing here reaches into Keyward: what cannot be seen through HTTP, in the store or on
 //! disk is not tested here.
@@ -17,6 +17,7 @@ pub mod build;
 pub mod changes;
 pub mod foreign;
 pub mod http;
+pub mod instrumented;
 pub mod origin;
 pub mod probe;
 pub mod provider;

@@ -1,25 +1,50 @@
-//! Whether the replicated store says what the objects say.
+//! What the replicated store says of keys, and whether that is what the objects say.
 
 use std::collections::BTreeMap;
 
 use keyward_shared::{
+    digest::Digest,
     key::ParsedKey,
     permission::Permission,
     record::{self, KeyState, Record},
     secret::SecretList,
+    shard::Shard,
 };
 use serde_json::Value;
 
-use crate::World;
+use crate::{World, eventually, world::BOUND};
+
+/// What values in the store are sealed with.
+pub fn secrets(world: &World) -> SecretList {
+    SecretList::parse(&world.system.settings().edge["RECORD_SECRETS"]).unwrap()
+}
+
+/// Shard and digest of a key, and the name of its record.
+pub fn name_of(key: &str) -> (Shard, Digest, String) {
+    let parsed = ParsedKey::parse(key.as_bytes()).unwrap();
+    let (shard, digest) = (parsed.shard(), parsed.digest());
+    (shard, digest, record::name(shard, &digest))
+}
+
+/// The record of a key, as text and read, once the store has one in this state.
+pub async fn record_of(world: &World, key: &str, state: KeyState) -> (String, Record) {
+    let (shard, digest, name) = name_of(key);
+    eventually(BOUND, async || {
+        let entry = world.system.kv().get(&name).unwrap().ok_or_else(|| "it is not published yet".to_owned())?;
+        let text = String::from_utf8_lossy(&entry.value).into_owned();
+        let record = Record::open(&secrets(world), shard, &digest, &text).map_err(|error| error.to_string())?;
+        if record.state == state { Ok((text, record)) } else { Err(format!("it is {:?}", record.state)) }
+    })
+    .await
+}
 
 /// Compares the records in the store with the keys of a company as the API shows them. `keys` holds the keys themselves by their id, deleted
 /// ones too. The error says what differs.
 pub async fn differs_from_objects(world: &World, company: &str, keys: &BTreeMap<String, String>) -> Result<(), String> {
-    let secrets = SecretList::parse(&world.system.settings().edge["RECORD_SECRETS"]).unwrap();
+    let secrets = secrets(world);
     for (id, key) in keys {
-        let parsed = ParsedKey::parse(key.as_bytes()).unwrap();
-        let (shard, digest) = (parsed.shard(), parsed.digest());
-        let stored = world.system.kv().get(&record::name(shard, &digest)).unwrap();
+        let (shard, digest, name) = name_of(key);
+        let stored = world.system.kv().get(&name).unwrap();
         let told = world.control(&world.operator, "GET", &format!("/v1/keys/{id}?company={company}"), Value::Null).await;
         match (stored, told.status) {
             (None, 404) => {}
