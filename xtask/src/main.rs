@@ -46,6 +46,8 @@ enum Task {
     Check,
     /// Measures how stale an edge can be
     Staleness(measure::Arguments),
+    /// Measures how long a revocation takes to be refused at edges with traffic, with a thousand others who wait for changes
+    PushLatency(measure::Arguments),
     /// Load and crashes together
     Endure(measure::Arguments),
     /// What a million keys in one shard cost, beside a thousand
@@ -72,10 +74,11 @@ fn main() -> ExitCode {
         Task::SeededBugs(arguments) => seeded_bugs::run(&arguments),
         Task::Python => tools::pyjwt().map(|program| say(&program)),
         Task::Check => check::run(),
-        Task::Staleness(arguments) => measure::run("keyward-staleness", "dev", &arguments),
-        Task::Endure(arguments) => measure::run("keyward-endurance", "dev", &arguments),
+        Task::Staleness(arguments) => measure::run("keyward-staleness", "keyward-staleness", "dev", &arguments),
+        Task::PushLatency(arguments) => measure::run("keyward-e2e", "push_latency", "dev", &arguments),
+        Task::Endure(arguments) => measure::run("keyward-endurance", "keyward-endurance", "dev", &arguments),
         // As fast as a release: the state machine fills the shard, and is itself measured.
-        Task::Scale(arguments) => measure::run("keyward-scale", "simulate", &arguments),
+        Task::Scale(arguments) => measure::run("keyward-scale", "keyward-scale", "simulate", &arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Miri => miri::run(),

@@ -1,4 +1,4 @@
-//! `cargo xtask staleness`, `cargo xtask endure` and `cargo xtask scale`: programs of ours that start systems by themselves. This sets up and
+//! `cargo xtask staleness`, `push-latency`, `endure` and `scale`: programs of ours that start systems by themselves. This sets up and
 //! builds what they need, and runs them with whatever arguments it is given.
 
 use anyhow::{Result, bail};
@@ -18,16 +18,16 @@ pub(crate) struct Arguments {
     arguments: Vec<String>,
 }
 
-/// Runs the program of `package`, built with `profile`. What it prints is this task's result.
+/// Runs the `program` of `package`, built with `profile`. What it prints is this task's result.
 #[expect(clippy::print_stdout, reason = "the report is this task's result")]
-pub(crate) fn run(package: &str, profile: &str, arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(package: &str, program: &str, profile: &str, arguments: &Arguments) -> Result<()> {
     tools::npm_packages()?;
     build::run()?;
-    progress(format!("running {package}"));
+    progress(format!("running {program}"));
     let mut command = cargo();
-    command.args(["run", "--quiet", "--profile", profile, "--package", package, "--"]).args(&arguments.arguments);
+    command.args(["run", "--quiet", "--profile", profile, "--package", package, "--bin", program, "--"]).args(&arguments.arguments);
     if !each_line(&mut command, |line| println!("{}", line.trim_end_matches('\n')))? {
-        bail!("{package} failed");
+        bail!("{program} failed");
     }
     Ok(())
 }

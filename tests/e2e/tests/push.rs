@@ -159,6 +159,25 @@ async fn one_request_hangs_where_push_is_on_and_none_where_it_is_off() {
     }
 }
 
+#[tokio::test]
+async fn an_isolate_has_one_place_however_much_traffic_it_has() {
+    let world = World::with(|options| {
+        shipped(1)(options);
+        options.settings = vec![("PUSH_WAITERS".into(), "2".into())];
+    })
+    .await;
+    let key = world.operator.clone();
+    let _crowd: Vec<_> = (0..16).flat_map(|_| Traffic::everywhere(&world, &key)).collect();
+    let edge = world.system.edge_url();
+    eventually(AT_ONCE, async || works(&world, &edge).await).await;
+    sleep(Duration::from_secs(2)).await;
+    let mut other = tokio::spawn(http::send(hanging(world.system.links(), &world.http, KNOWS_EVERYTHING)));
+    assert!(timeout(Duration::from_secs(1), &mut other).await.is_err(), "there was one more place");
+    assert!(the_place_is_taken(&world).await, "and no other");
+    other.abort();
+    world.system.stop().await;
+}
+
 #[test]
 fn the_edge_asks_again_as_its_own_tests_say() {
     let test = build::repository().join("edge/js/push.test.mjs");

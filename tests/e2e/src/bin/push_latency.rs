@@ -1,11 +1,10 @@
 //! Measures how long a revocation takes to be refused at edges with traffic, with the shipped times:
 //!
 //! ```sh
-//! cargo xtask build
-//! cargo run -p keyward-e2e --bin push_latency -- [revocations] [edges] [other waiters]
+//! cargo xtask push-latency [revocations] [edges] [other waiters]
 //! ```
 //!
-//! Without arguments: 200 revocations, 4 edges, no other waiters. A time counts from the moment in which the revocation's answer has arrived
+//! Without arguments: 200 revocations, 4 edges, 1,000 other waiters. A time counts from the moment in which the revocation's answer has arrived
 //! to the arrival of an edge's first refusal; every edge is asked without a pause meanwhile. The other waiters hang at the same Feed object
 //! and come back whenever they are answered, as edges with traffic do.
 
@@ -39,7 +38,7 @@ async fn main() {
         std::process::exit(2);
     };
     let argument = |index: usize, shipped| arguments.get(index).copied().unwrap_or(shipped);
-    let (revocations, edges, others) = (argument(0, 200), argument(1, 4), argument(2, 0));
+    let (revocations, edges, others) = (argument(0, 200), argument(1, 4), argument(2, 1_000));
 
     let mut world = World::with(|options| {
         options.bound_s = None;
@@ -62,7 +61,7 @@ async fn main() {
     })
     .await;
     sleep(Duration::from_secs(2)).await;
-    println!("{revocations} revocations, {edges} edges with traffic, {others} other waiters at the Feed object");
+    println!("{revocations} revocations, {edges} edges with traffic, {others} other waiters at the Feed object; {}", load());
 
     let (mut acknowledged, mut refused) = (Vec::new(), Vec::new());
     for _ in 0..revocations {
@@ -82,7 +81,7 @@ async fn main() {
     report("revoke acknowledged", acknowledged);
     report("then refused", refused);
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-    println!("the other waiters: {} answers, {} failures", count(&answered), count(&failed));
+    println!("the other waiters: {} answers, {} failures; {}", count(&answered), count(&failed), load());
     crowd.iter().for_each(JoinHandle::abort);
     drop(traffic);
     world.system.stop().await;
@@ -110,6 +109,13 @@ fn waiter(world: &World, answered: Arc<AtomicUsize>, failed: Arc<AtomicUsize>) -
             }
         }
     })
+}
+
+/// How busy the machine is, everything on it included.
+fn load() -> String {
+    let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let average = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!("load {} on {processors} processors", average.split(' ').next().unwrap_or("unknown"))
 }
 
 fn report(what: &str, mut times: Vec<Duration>) {
