@@ -1,5 +1,6 @@
-// Tells what became of requests: a line in the log for what was refused and for a sample of what passed, a data point in Analytics Engine where
-// one is bound, and `Server-Timing` where it is asked for. Nothing here decides anything, costs a request its answer, or sees a credential.
+// Tells what became of requests: a line in the log for what was refused, or passed although a read failed, and for a sample of the rest; a data
+// point in Analytics Engine where a dataset is bound; and `Server-Timing` where it is asked for. Nothing here decides anything, costs a request its
+// answer, or sees a credential.
 //
 // A request that passes at once looks at one field, `active`. What is told of the others is gathered by `Observed`; what they read is noted where
 // it is read (edge/src/worker/io.mjs). docs/observability.md says what each field means.
@@ -68,13 +69,13 @@ export class Observer {
   }
 
   /** @internal How a request of this code is told of, where that was not settled when it passed. */
-  wishes(code, request) {
+  wishes(code, request, reads) {
     const settings = this.#settings;
     // Before the settings were read there is nothing to go by.
     if (settings === undefined) return { log: false, count: false, timing: false };
     const passed = PASSED.has(code);
     return {
-      log: passed ? picked(settings.logAllowed) : settings.logRefused,
+      log: (settings.logRefused && (!passed || hasFailed(reads))) || (passed && picked(settings.logAllowed)),
       count: settings.counts && (!passed || picked(settings.countAllowed)),
       timing: isTimed(settings.timing, request),
     };
@@ -144,7 +145,7 @@ class Observed {
     // What WebAssembly answered itself without a problem was let in too: a proxy's question, an introspection.
     const code = this.#noted.code ?? codeOf(response) ?? this.#code ?? (key === undefined ? "anonymous" : "allowed");
     const isTold = TOLD.has(endpoint) || !PASSED.has(code);
-    const told = this.#told ?? (isTold ? this.#observer.wishes(code, this.#request) : {});
+    const told = this.#told ?? (isTold ? this.#observer.wishes(code, this.#request, reads) : {});
     const decidedAt = this.#decidedAt ?? now;
     const facts = { requestId, code, status: response.status, endpoint, method, owner, company, key, reads };
     facts.decideMs = decidedAt - begun;
@@ -205,6 +206,11 @@ function readSettings(env) {
   };
 }
 
+/** Whether something did not answer: what passes all the same passes by what is known from before, or by asking elsewhere. */
+function hasFailed(reads) {
+  return reads.some(({ got }) => got === "failed");
+}
+
 function picked(share) {
   return share > 0 && (share >= 1 || Math.random() < share);
 }
@@ -256,7 +262,7 @@ function line(facts, rule, colo, path) {
   const passed = PASSED.has(code);
   const at = rule.indexOf(" ");
   const told = {
-    level: status >= 500 && !passed ? "warn" : "info",
+    level: (passed ? hasFailed(reads) : status >= 500) ? "warn" : "info",
     event: passed ? "allowed" : "refused",
     request_id: requestId,
     code,

@@ -157,6 +157,20 @@ test("the sample is as large as it should be", () => {
   assert.ok(lines.length > 800 && lines.length < 1_200, `${lines.length} of 4000`);
 });
 
+test("that something does not answer is told also of requests that pass all the same", () => {
+  const one = isolate();
+  const passes = (got) => (observed) => {
+    observed.env.noted.reads.push({ read: "kv-feed", ms: 3, got });
+    observed.decided("allowed", ["ann", "acme", "key_1"]);
+    return new Response("yes");
+  };
+  for (const got of ["failed", "found", "nothing"]) one.slow(one.request(), passes(got));
+  assert.deepEqual(told().map(({ level, event, reads }) => [level, event, reads[0].got]), [["warn", "allowed", "failed"]]);
+  const off = isolate({ LOG_REFUSED: "off" });
+  off.slow(off.request(), passes("failed"));
+  assert.equal(lines.length, 1);
+});
+
 test("what passes without an identity is told by what let it pass", () => {
   const one = isolate({ LOG_ALLOWED_SAMPLE: "1" });
   one.warm(one.request(), new Response(), { code: "anonymous" });

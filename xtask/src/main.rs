@@ -75,7 +75,8 @@ fn main() -> ExitCode {
         Task::Python => tools::pyjwt().map(|program| say(&program)),
         Task::Check => check::run(),
         Task::Staleness(arguments) => measure::run("keyward-staleness", "keyward-staleness", "dev", &arguments),
-        Task::PushLatency(arguments) => measure::run("keyward-e2e", "push_latency", "dev", &arguments),
+        // As fast as a release: the thousand waiters share the machine with what is measured.
+        Task::PushLatency(arguments) => measure::run("keyward-e2e", "push_latency", "simulate", &arguments),
         Task::Endure(arguments) => measure::run("keyward-endurance", "keyward-endurance", "dev", &arguments),
         // As fast as a release: the state machine fills the shard, and is itself measured.
         Task::Scale(arguments) => measure::run("keyward-scale", "keyward-scale", "simulate", &arguments),

@@ -12,6 +12,7 @@ use crate::gate::{self, Outcome};
 
 mod gate_tests;
 mod limits;
+mod stores;
 
 const T: u64 = 1_000_000;
 

@@ -1,10 +1,11 @@
 //! Measures how long a revocation takes to be refused at edges with traffic, with the shipped times:
 //!
 //! ```sh
-//! cargo xtask push-latency [revocations] [edges] [other waiters]
+//! cargo xtask push-latency [revocations] [edges] [other waiters] [milliseconds between revocations]
 //! ```
 //!
-//! Without arguments: 200 revocations, 4 edges, 1,000 other waiters. A time counts from the moment in which the revocation's answer has arrived
+//! Without arguments: 200 revocations, 4 edges, 1,000 other waiters, 2,000 ms on average. With 0 ms each follows the one before at once; the object
+//! answers 1,000 waiters at most once a second then, so that is a measurement of a storm of revocations. A time counts from the moment in which the revocation's answer has arrived
 //! to the arrival of an edge's first refusal; every edge is asked without a pause meanwhile. The other waiters hang at the same Feed object
 //! and come back whenever they are answered, as edges with traffic do.
 
@@ -27,6 +28,8 @@ use reqwest::Client;
 use serde_json::json;
 use tokio::{task::JoinHandle, time::sleep};
 
+/// What an edge leaves between an answer and its next request: `SPACING_MS` in edge/js/push.mjs.
+const SPACING: Duration = Duration::from_millis(100);
 /// Longer than any time that is expected, shorter than a poll would need.
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -34,11 +37,11 @@ const LIMIT: Duration = Duration::from_secs(8);
 async fn main() {
     let arguments: Result<Vec<usize>, _> = env::args().skip(1).map(|argument| argument.parse()).collect();
     let Ok(arguments) = arguments else {
-        eprintln!("usage: push_latency [revocations] [edges] [other waiters], each a whole number");
+        eprintln!("usage: push_latency [revocations] [edges] [other waiters] [milliseconds between revocations], each a whole number");
         std::process::exit(2);
     };
     let argument = |index: usize, shipped| arguments.get(index).copied().unwrap_or(shipped);
-    let (revocations, edges, others) = (argument(0, 200), argument(1, 4), argument(2, 1_000));
+    let (revocations, edges, others, between) = (argument(0, 200), argument(1, 4), argument(2, 1_000), argument(3, 2_000));
 
     let mut world = World::with(|options| {
         options.bound_s = None;
@@ -61,10 +64,15 @@ async fn main() {
     })
     .await;
     sleep(Duration::from_secs(2)).await;
-    println!("{revocations} revocations, {edges} edges with traffic, {others} other waiters at the Feed object; {}", load());
+    println!(
+        "{revocations} revocations {between} ms apart, {edges} edges with traffic, {others} other waiters at the Feed object; {}",
+        load()
+    );
 
     let (mut acknowledged, mut refused) = (Vec::new(), Vec::new());
-    for _ in 0..revocations {
+    for number in 0..revocations {
+        // From half to one and a half times as long: in step with no poll and no heartbeat.
+        sleep(Duration::from_millis(u64::try_from(between / 2 + (number * 619) % between.max(1)).unwrap())).await;
         let key = world.key("demo", "jane", json!({})).await;
         for edge in world.system.edge_urls() {
             eventually(LIMIT, async || {
@@ -103,6 +111,7 @@ fn waiter(world: &World, answered: Arc<AtomicUsize>, failed: Arc<AtomicUsize>) -
             if let Some(stamp) = answer {
                 known = stamp;
                 answered.fetch_add(1, Ordering::Relaxed);
+                sleep(SPACING).await;
             } else {
                 failed.fetch_add(1, Ordering::Relaxed);
                 sleep(Duration::from_secs(1)).await;
