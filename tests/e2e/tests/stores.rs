@@ -23,6 +23,10 @@ use tokio::time::sleep;
 
 /// What a busy machine may add to a time.
 const MARGIN: Duration = Duration::from_millis(1_500);
+/// Makes a bad value of a key's record, as text and read, and its digest.
+type Spoil<'a> = Box<dyn Fn(&str, &Record, &Digest) -> Vec<u8> + 'a>;
+/// Makes a bad value for a feed at a time; `None`: there is none.
+type BadFeed<'a> = Box<dyn Fn(u64) -> Option<Vec<u8>> + 'a>;
 /// Longer than anybody waits.
 const HANGS: Effect = Effect::Delay(Duration::from_mins(2));
 
@@ -37,7 +41,6 @@ async fn whatever_the_store_holds_under_a_keys_name_the_key_is_verified_through_
     let other = world.key("demo", "jane", json!({})).await;
     let (others, _) = record_of(&world, &other.key, KeyState::Active).await;
     let elsewhere = Shard::of(&CompanyId::new("elsewhere").unwrap());
-    type Spoil<'a> = Box<dyn Fn(&str, &Record, &Digest) -> Vec<u8> + 'a>;
     let secrets = secrets(&world);
     let sealed = |record: &Record, digest: &Digest| record.seal(&secrets, digest).unwrap().into_bytes();
     let cases: Vec<(&str, Spoil)> = vec![
@@ -129,7 +132,7 @@ async fn whatever_the_store_holds_for_a_feed_keys_go_on_and_a_revocation_takes_e
     let name = feed::name(0);
     let real = eventually(BOUND, async || {
         let found = world.system.kv().get(&name).unwrap().ok_or("no feed yet")?;
-        Ok::<_, &str>(String::from_utf8(found.value.to_vec()).unwrap())
+        Ok::<_, &str>(String::from_utf8(found.value).unwrap())
     })
     .await;
     let secrets = secrets(&world);
@@ -137,33 +140,22 @@ async fn whatever_the_store_holds_for_a_feed_keys_go_on_and_a_revocation_takes_e
     let hour = 3_600_000;
     // Only this test writes feeds now.
     world.system.kv().inject(Fault::writing("f:", Effect::Fail(500)));
-    for what in [
-        "an empty value",
-        "corrupt",
-        "a wrong MAC",
-        "another group's",
-        "from the future",
-        "older than the bound",
-        "complete only from later on",
-        "nothing at all",
-    ] {
-        let now = probe::now_ms();
-        let value = match what {
-            "an empty value" => Vec::new(),
-            "corrupt" => real.as_bytes()[..real.len() - 3].to_vec(),
-            "a wrong MAC" => flipped(&real),
-            "another group's" => sealed(1, now, 0),
-            "from the future" => sealed(0, now + hour, 0),
-            "older than the bound" => sealed(0, now - hour, 0),
-            "complete only from later on" => sealed(0, now, now + hour),
-            _ => Vec::new(),
-        };
+    let cases: [(&str, BadFeed); 8] = [
+        ("an empty value", Box::new(|_| Some(Vec::new()))),
+        ("corrupt", Box::new(|_| Some(real.as_bytes()[..real.len() - 3].into()))),
+        ("a wrong MAC", Box::new(|_| Some(flipped(&real)))),
+        ("another group's", Box::new(|now| Some(sealed(1, now, 0)))),
+        ("from the future", Box::new(|now| Some(sealed(0, now + hour, 0)))),
+        ("older than the bound", Box::new(|now| Some(sealed(0, now - hour, 0)))),
+        ("complete only from later on", Box::new(|now| Some(sealed(0, now, now + hour)))),
+        ("nothing at all", Box::new(|_| None)),
+    ];
+    for (what, bad) in cases {
         let key = world.key("demo", "jane", json!({})).await;
         world.call(&key.key, "/").await.expect(200);
-        if what == "nothing at all" {
-            world.system.kv().delete(&name).unwrap();
-        } else {
-            world.system.kv().put(&name, &entry(&value)).unwrap();
+        match bad(probe::now_ms()) {
+            Some(value) => world.system.kv().put(&name, &entry(&value)).unwrap(),
+            None => world.system.kv().delete(&name).unwrap(),
         }
         // Longer than freshness: without the feed nothing would be known any more.
         let end = Instant::now() + BOUND / 2;
