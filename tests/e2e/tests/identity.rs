@@ -95,6 +95,23 @@ async fn the_token_says_what_the_key_may_do_now() {
 }
 
 #[tokio::test]
+async fn the_largest_token_arrives_whole() {
+    let world = world_with(&[]).await;
+    let permissions: Vec<String> = (0..100).map(|n| format!("{n:0>3}.{}", "x".repeat(96))).collect();
+    let names: Vec<&str> = permissions.iter().map(String::as_str).collect();
+    world.owner("demo", "jane", &names, true).await;
+    let key = world.key("demo", "jane", json!({})).await;
+    for _ in 0..2 {
+        world.call(&key.key, "/").await.expect(200);
+        let token = received(&world, "x-keyward-identity").concat();
+        assert!((13_000..15_000).contains(&token.len()), "{}", token.len());
+        let verifier = verifier(&format!("{}{KEY_SET}", world.system.edge_url()));
+        assert_eq!(verifier.verify(&token).await.unwrap().permissions(), permissions);
+    }
+    world.system.stop().await;
+}
+
+#[tokio::test]
 async fn permissions_and_metadata_are_headers_where_a_setting_asks_for_them() {
     let world = world_with(&[("IDENTITY_HEADERS", "permissions,metadata"), ("IDENTITY_KEYS", "")]).await;
     let metadata = json!({"plan": "größer 🗝", "line": "a\r\nX-Injected: 1", "del": "\u{7f}"});
@@ -306,9 +323,14 @@ fn identities_are_prepared_as_their_own_tests_say() {
     assert!(passed, "{told}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The crate for Rust, as shipped.
+fn verifier(key_set: &str) -> Verifier<HttpKeys> {
+    Verifier::new(Settings::new("keyward", "keyward-origin"), HttpKeys::new(key_set).unwrap())
+}
+
 /// The origin in Rust: who calls, as JSON. It ends when the second part is dropped.
 async fn rust_origin(port: u16, key_set: &str) -> Served {
-    let verifier = Verifier::new(Settings::new("keyward", "keyward-origin"), HttpKeys::new(key_set).unwrap());
+    let verifier = verifier(key_set);
     let greet = async |Extension(identity): Extension<Identity>| {
         let permissions = identity.permissions();
         json!({"owner": identity.owner(), "company": identity.company(), "key": identity.key_id(), "permissions": permissions}).to_string()
@@ -495,8 +517,7 @@ async fn a_permission_means_to_an_origin_what_it_means_to_the_edge() {
     let world = world_with(&[]).await;
     let token = token_of(&world, &world.operator).await;
     let own = key_of(&world);
-    let verifier =
-        Verifier::new(Settings::new("keyward", "keyward-origin"), HttpKeys::new(&format!("{}{KEY_SET}", world.system.edge_url())).unwrap());
+    let verifier = verifier(&format!("{}{KEY_SET}", world.system.edge_url()));
     let names = [
         "*",
         "a",
