@@ -75,15 +75,13 @@ export class Identities {
 
   #keep(name, text) {
     const identity = new Identity(text, this.#settings, () => this.#keys[0]);
-    const taken = OVERHEAD + 3 * text.length;
-    while (this.#held.size >= MAX_IDENTITIES || (this.#held.size > 0 && this.#characters + taken > MAX_CHARACTERS)) {
-      const [oldest, { taken }] = this.#held.entries().next().value;
-      this.#held.delete(oldest);
-      this.#characters -= taken;
-    }
-    identity.taken = taken;
     this.#held.set(name, identity);
-    this.#characters += taken;
+    this.#characters += identity.size;
+    while (this.#held.size > MAX_IDENTITIES || (this.#held.size > 1 && this.#characters > MAX_CHARACTERS)) {
+      const [oldest, { size }] = this.#held.entries().next().value;
+      this.#held.delete(oldest);
+      this.#characters -= size;
+    }
     return identity;
   }
 
@@ -130,6 +128,7 @@ class Identity {
     this.#permissions = line();
     this.#settings = settings;
     this.#newest = newest;
+    this.size = OVERHEAD + 3 * text.length;
     this.#plain = [
       ["x-keyward-owner", this.owner],
       ["x-keyward-company", this.company],

@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
+    thread,
     time::Duration,
 };
 
-use keyward_selfhost::listen::free_port;
 use reqwest::Client;
 
 use crate::{build, eventually};
@@ -75,6 +75,7 @@ impl Language {
 pub struct ForeignOrigin {
     process: Child,
     port: u16,
+    folder: PathBuf,
 }
 
 impl ForeignOrigin {
@@ -92,18 +93,17 @@ impl ForeignOrigin {
         command.env("KEYWARD_JWKS", key_set).env("PORT", port.to_string());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
         let process = command.spawn().unwrap_or_else(|error| panic!("{language:?}: {error}"));
-        let origin = Self { process, port };
+        let origin = Self { process, port, folder };
         let client = Client::new();
         eventually(STARTS_WITHIN, async || {
-            client.get(origin.url()).send().await.map_err(|error| format!("{error}\n{}", fs::read_to_string(folder.join("log")).unwrap()))
+            client
+                .get(origin.url())
+                .send()
+                .await
+                .map_err(|error| format!("{error}\n{}", fs::read_to_string(origin.folder.join("log")).unwrap()))
         })
         .await;
         origin
-    }
-
-    /// A port for [`ForeignOrigin::start`].
-    pub fn port() -> u16 {
-        free_port().unwrap()
     }
 
     /// Where it listens.
@@ -117,6 +117,9 @@ impl Drop for ForeignOrigin {
         // It leads its own process group, in which what it started runs too.
         let _ = Command::new("kill").args(["-TERM", "--", &format!("-{}", self.process.id())]).status();
         let _ = self.process.wait();
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

@@ -399,7 +399,7 @@ async fn an_origin_that_cannot_get_the_keys_says_so_and_works_when_it_can() {
     for kind in kinds() {
         let port = free_port().unwrap();
         let keys = KeysOnTheWay::start().await;
-        let mut world = World::with(|options| options.origin = Some(format!("http://127.0.0.1:{port}"))).await;
+        let world = World::with(|options| options.origin = Some(format!("http://127.0.0.1:{port}"))).await;
         keys.lead_to(None);
         let _origin = start(kind, port, &keys.url()).await;
         let answer = world.call(&world.operator, "/").await;
@@ -410,7 +410,6 @@ async fn an_origin_that_cannot_get_the_keys_says_so_and_works_when_it_can() {
             if answer.status == 200 { Ok(()) } else { Err(answer) }
         })
         .await;
-        world.system.stop_edge(0).await;
         world.system.stop().await;
     }
 }
