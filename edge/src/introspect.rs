@@ -149,10 +149,10 @@ pub fn answer(finding: &Finding) -> String {
 fn active(record: &Record) -> String {
     let permissions = record.permissions.iter().map(|permission| json::string(permission.as_str()));
     let mut active = json::Object::default().raw("active", "true").text("company", record.company.as_str());
-    active = match record.expires_at {
-        Some(at) => active.number("exp", at.as_secs()),
-        None => active.raw("exp", "null"),
-    };
+    // A number or nothing (RFC 7662 §2.2): not every reader takes `null`.
+    if let Some(at) = record.expires_at {
+        active = active.number("exp", at.as_secs());
+    }
     active
         .number("iat", record.created_at.as_secs())
         .text("key_id", record.key_id.as_str())

@@ -1,6 +1,6 @@
 // The edge's reads, each with a limit in time: the replicated store and the objects. Gives text, `null` where the store says that there is
 // nothing, and `undefined` where there is no usable answer. Which read is needed, and what an answer is worth, is the verifier's business.
-// Where `env` is that of one request (edge/js/observe.mjs), it takes notes of what is read.
+// Where `env` is that of one request (edge/js/observe.mjs), it takes notes of what is read. And the body of a question, with a limit in size.
 
 /** What a name in the store, by its first letter, and an object, by its binding, are called in notes. */
 const STORED = { k: "kv-record", i: "kv-record", f: "kv-feed", p: "kv-policy" };
@@ -21,6 +21,24 @@ export function ask(env, binding, name, path, body, limit) {
     await response.body?.cancel();
     return response.ok ? "" : undefined;
   });
+}
+
+/** The body of `request` as text; `null` where it has more than `most` bytes, `undefined` where it breaks off or is not UTF-8. */
+export async function body(request, most) {
+  let text = "";
+  let read = 0;
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  try {
+    if (Number(request.headers.get("content-length")) > most) return null;
+    for await (const piece of request.body ?? []) {
+      read += piece.byteLength;
+      if (read > most) return null;
+      text += decoder.decode(piece, { stream: true });
+    }
+    return text + decoder.decode();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Resolves after `ms` milliseconds. */

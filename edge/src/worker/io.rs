@@ -1,17 +1,21 @@
 //! Performs the verifier's reads: the replicated store, and the objects when the store cannot answer. A
 //! failure of any kind is `Unavailable`, never absence; no read outlives the request's budget, and the store gets at
-//! most half of what is left of it, so that the objects can still be asked when the store does not answer.
+//! most half of what is left of it, so that the objects can still be asked when the store does not answer. And the
+//! body of a question, read no further than it may be long.
 
 use js_sys::Promise;
 use keyward_shared::{
     feed,
     messages::{self, ResolveRequest, UsageReport},
-    policy, record,
+    policy,
+    problem::Code,
+    record,
     shard::Shard,
     time::Millis,
 };
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+use web_sys::Request;
 
 use crate::verifier::{Lookup, Read};
 
@@ -26,6 +30,7 @@ const REPORT_LIMIT: Millis = Millis(5_000);
 extern "C" {
     fn stored(env: &JsValue, name: &str, cache_s: u32, limit_ms: u32) -> Promise;
     fn ask(env: &JsValue, binding: &str, name: &str, path: &str, body: Option<String>, limit_ms: u32) -> Promise;
+    fn body(request: &Request, most: u32) -> Promise;
     fn pause(ms: u32) -> Promise;
     /// Notes something about the request that `env` is of: the problem's `code`, or the key's `identity`.
     pub(super) fn note(env: &JsValue, what: &str, text: &str);
@@ -68,6 +73,14 @@ pub(super) async fn report(env: &JsValue, shard: Shard, usage: &UsageReport) -> 
     let body = Some(usage.to_json());
     let answer = settled(ask(env, "SHARDS", shard.as_str(), messages::USAGE, body, milliseconds(REPORT_LIMIT))).await;
     answer.is_some_and(|answer| answer.is_string())
+}
+
+/// A request's body as text, read no further than `most` bytes.
+pub(super) async fn text(request: &Request, most: u32) -> Result<String, Code> {
+    match settled(body(request, most)).await {
+        Some(value) if value.is_null() => Err(Code::TooLarge),
+        value => value.and_then(|value| value.as_string()).ok_or(Code::InvalidRequest),
+    }
 }
 
 /// Waits.

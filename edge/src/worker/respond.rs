@@ -2,7 +2,6 @@
 
 use keyward_shared::{json, problem::Code, time::Millis};
 use wasm_bindgen::{JsValue, prelude::*};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, Request, Response, ResponseInit};
 
 use super::{identity_lines, io, now, with_state};
@@ -18,7 +17,7 @@ use crate::{
 };
 
 /// The most bytes of an introspection request.
-const MAX_BODY: usize = 64 * 1024;
+const MAX_BODY: u32 = 64 * 1024;
 
 /// Answers a request. Gives a `Response`, or, where the entry is to forward it or to let a proxy's request in, a text:
 /// `anonymous`, `bearer`, or `pass`, the identity's number and the identity, one item per line. `path` is the path as it was sent, `address` the
@@ -71,9 +70,8 @@ fn response(answer: &Answer, request_id: &str) -> Result<JsValue, JsValue> {
     Response::new_with_opt_str_and_init(body, &init).map(Into::into)
 }
 
-/// Runs `step` until it is done, performing the reads that it needs.
-async fn drive<T>(env: &JsValue, mut step: impl FnMut(&mut Verifier, Millis, &mut Attempt) -> Progress<T>) -> Option<T> {
-    let deadline = io::deadline();
+/// Runs `step` until it is done, performing the reads that it needs; none goes on after `deadline`.
+async fn drive<T>(env: &JsValue, deadline: Millis, mut step: impl FnMut(&mut Verifier, Millis, &mut Attempt) -> Progress<T>) -> Option<T> {
     let mut attempt = Attempt::default();
     loop {
         let read: Read = match with_state(|state| step(&mut state.verifier, now(), &mut attempt))? {
@@ -88,7 +86,9 @@ async fn drive<T>(env: &JsValue, mut step: impl FnMut(&mut Verifier, Millis, &mu
 /// Decides about one request and counts the use of its key.
 async fn decide(env: &JsValue, facts: &Facts<'_>) -> Result<Outcome, Refused> {
     let unavailable = || Refused { code: Code::VerifierUnavailable, detail: String::new(), permission: None, held: None };
-    let outcome = drive(env, |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
+    let outcome = drive(env, io::deadline(), |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt))
+        .await
+        .ok_or_else(unavailable)?;
     if let Some(held) = outcome.held() {
         io::note(env, "identity", &identity_lines(held));
     }
@@ -160,23 +160,24 @@ async fn introspection(env: &JsValue, request: &Request, request_id: &str) -> An
         return answer;
     }
     let sent = CredentialHeaders::read(&request.headers());
-    if let Err(answer) = may_introspect(env, &sent, request_id).await {
+    if let Err(answer) = may_introspect(env, &sent, io::deadline(), request_id).await {
         return answer;
     }
-    let Some(body) = text(request).await else {
-        return Answer::problem(Code::InvalidRequest, "the body cannot be read as text", request_id);
+    let body = match io::text(request, MAX_BODY).await {
+        Ok(body) => body,
+        Err(Code::TooLarge) => return Answer::problem(Code::TooLarge, "at most 64 KiB", request_id),
+        Err(code) => return Answer::problem(code, "the body cannot be read as text", request_id),
     };
-    if body.len() > MAX_BODY {
-        return Answer::problem(Code::TooLarge, "at most 64 KiB", request_id);
-    }
     let content_type = headers::get(&request.headers(), "content-type").unwrap_or_default();
     let questions = match introspect::read(&content_type, &body) {
         Ok(questions) => questions,
         Err((code, detail)) => return Answer::problem(code, &detail, request_id),
     };
+    // However many questions there are, a slow store holds them up once.
+    let deadline = io::deadline();
     let mut answers = Vec::with_capacity(questions.list.len());
     for question in &questions.list {
-        let finding = drive(env, |verifier, now, attempt| introspect::judge(verifier, question, now, attempt)).await;
+        let finding = drive(env, deadline, |verifier, now, attempt| introspect::judge(verifier, question, now, attempt)).await;
         match finding {
             None | Some(Finding::Unavailable) if !questions.many => return Answer::problem(Code::VerifierUnavailable, "", request_id),
             finding => answers.push(introspect::answer(&finding.unwrap_or(Finding::Unavailable))),
@@ -186,14 +187,14 @@ async fn introspection(env: &JsValue, request: &Request, request_id: &str) -> An
 }
 
 /// Whether the caller's own credential has the permission to ask.
-async fn may_introspect(env: &JsValue, sent: &CredentialHeaders, request_id: &str) -> Result<(), Answer> {
+async fn may_introspect(env: &JsValue, sent: &CredentialHeaders, deadline: Millis, request_id: &str) -> Result<(), Answer> {
     let problem = |code| Err(Answer::problem(code, "", request_id));
     let caller = match credentials::extract(sent.x_api_key.as_deref(), sent.authorization.as_deref()) {
         credentials::Sent::Nothing => return problem(Code::MissingCredentials),
         credentials::Sent::Ambiguous => return problem(Code::AmbiguousCredentials),
         credentials::Sent::One(text, _) => introspect::Question::about(text),
     };
-    match drive(env, |verifier, now, attempt| introspect::judge(verifier, &caller, now, attempt)).await {
+    match drive(env, deadline, |verifier, now, attempt| introspect::judge(verifier, &caller, now, attempt)).await {
         Some(Finding::Active(held)) => {
             io::note(env, "identity", &identity_lines(&held));
             with_state(|state| state.usage.count(&held.record, now(), true));
@@ -203,10 +204,6 @@ async fn may_introspect(env: &JsValue, sent: &CredentialHeaders, request_id: &st
         Some(Finding::Inactive(code)) => problem(code),
         Some(Finding::Unavailable) | None => problem(Code::VerifierUnavailable),
     }
-}
-
-async fn text(request: &Request) -> Option<String> {
-    JsFuture::from(request.text().ok()?).await.ok()?.as_string()
 }
 
 async fn health(env: &JsValue, request: &Request, push: bool) -> Answer {

@@ -11,6 +11,7 @@ mod gateway;
 mod identity;
 mod import;
 mod inputs;
+mod introspection;
 mod keys;
 mod leaks;
 mod life;
