@@ -42,7 +42,8 @@ pub fn route(method: Option<&str>, uri: Option<&str>) -> Result<Route, &'static 
     if uri.as_bytes().windows(2).any(|pair| pair == b", ") {
         return Err("the header with the original URI is repeated");
     }
-    let path = uri.split(['?', '#']).next().unwrap_or_default();
+    // A `#` stays in the path, where it is refused: some origins read on after it, some do not.
+    let path = uri.split('?').next().unwrap_or_default();
     Ok(Route { method: method.into(), path: path.into() })
 }
 
@@ -61,6 +62,12 @@ mod tests {
     fn the_route_is_method_and_path_without_the_query() {
         let route = route(Some("GET"), Some("/a/b?c=d,%20e")).unwrap();
         assert_eq!((route.method.as_str(), route.path.as_str()), ("GET", "/a/b"));
+    }
+
+    #[test]
+    fn a_fragment_is_not_cut_off_but_left_to_be_refused() {
+        let route = route(Some("GET"), Some("/public#/../admin?x")).unwrap();
+        assert!(keyward_shared::path::check(&route.path).is_err(), "{route:?}");
     }
 
     #[test]

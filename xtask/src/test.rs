@@ -102,8 +102,11 @@ fn perform(step: Step, tally: &mut Tally) -> Result<()> {
         Step::Simulator => count(simulate::simulator()?.args(SIMULATED), tally),
         Step::EndToEnd => {
             tools::chromedriver()?; // some of them open the administration page in a browser
-            let python = tools::pyjwt()?; // and some verify identities in Python
-            count(cargo().args(["test", "--package", "keyward-e2e", "--no-fail-fast"]).env("KEYWARD_PYTHON", python), tally)
+            let python = tools::pyjwt()?; // some verify identities in Python
+            let [nginx, caddy] = tools::proxies()?; // and some let these ask
+            let mut tests = cargo();
+            tests.env("KEYWARD_PYTHON", python).env("NGINX", nginx).env("CADDY", caddy);
+            count(tests.args(["test", "--package", "keyward-e2e", "--no-fail-fast"]), tally)
         }
         Step::Contract => {
             let schemathesis = tools::schemathesis()?;

@@ -198,14 +198,57 @@ fn python_environment(name: &str, requirements: &str, binary: &str) -> Result<Pa
 
 const PYTHON: &str = "these tests need Python 3.11 or newer with venv (Debian: `apt-get install python3-venv`)";
 
+/// nginx and Caddy, which the end-to-end tests run in front of an origin: those on the search path, or Debian's packages, unpacked into a folder
+/// of our own. Installed as packages they would begin to serve this machine's port 80.
+pub(crate) fn proxies() -> Result<[PathBuf; 2]> {
+    let program = |package: &str, place: &str, version: &str| {
+        unpacked(package, place, version).context("tests of proxies need nginx and Caddy (Debian: `apt-get install nginx caddy`)")
+    };
+    Ok([program("nginx", "usr/sbin/nginx", "-v")?, program("caddy", "usr/bin/caddy", "version")?])
+}
+
+/// A program of a Debian package that needs nothing else of it. `version` is the argument with which it does nothing but say its own.
+fn unpacked(package: &str, place: &str, version: &str) -> Result<PathBuf> {
+    let works = |program: &Path| capture(in_root(program).arg(version)).map(drop);
+    let folder = paths::installed_tools().join(format!("{package}-of-debian"));
+    let own = folder.join(place);
+    let of_administrators = Path::new("/usr/sbin").join(package);
+    if let Some(program) = find(package).into_iter().chain([of_administrators, own.clone()]).find(|program| works(program).is_ok()) {
+        return Ok(program);
+    }
+    if find("apt-get").is_none() {
+        bail!("there is no apt-get to fetch {package} with");
+    }
+    progress(format!("unpacking Debian's package of {package} (once)"));
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let fetch = || run(in_root("apt-get").current_dir(&folder).args(["download", "-qq", package]));
+    if fetch().is_err() {
+        as_root(&["update", "-qq"])?;
+        fetch()?;
+    }
+    for entry in fs::read_dir(&folder)? {
+        let archive = entry?.path();
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            run(in_root("dpkg-deb").arg("--extract").arg(&archive).arg(&folder))?;
+        }
+    }
+    works(&own)?;
+    Ok(own)
+}
+
 fn install_packages(packages: &[&str]) -> Result<()> {
     if find("apt-get").is_none() {
         bail!("there is no apt-get to install {} with", packages.join(" and "));
     }
-    let root = capture(in_root("id").arg("-u"))?.trim() == "0";
-    let program = if root { "apt-get" } else { "sudo" };
-    let prefix: &[&str] = if root { &[] } else { &["-n", "apt-get"] };
     progress(format!("installing {}", packages.join(" and ")));
-    run(in_root(program).args(prefix).args(["update", "-qq"]))?;
-    run(in_root(program).args(prefix).args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages))
+    as_root(&["update", "-qq"])?;
+    as_root(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+}
+
+/// apt-get as the user who may install.
+fn as_root(arguments: &[&str]) -> Result<()> {
+    let root = capture(in_root("id").arg("-u"))?.trim() == "0";
+    let (program, prefix): (_, &[&str]) = if root { ("apt-get", &[]) } else { ("sudo", &["-n", "apt-get"]) };
+    run(in_root(program).args(prefix).args(arguments))
 }

@@ -105,9 +105,7 @@ async fn decide(env: &JsValue, facts: &Facts<'_>) -> Result<Outcome, Refused> {
 async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<core::net::IpAddr>) -> Result<String, Refused> {
     let sent = CredentialHeaders::read(&request.headers());
     let method = request.method();
-    let preflight = (method == "OPTIONS" && headers::get(&request.headers(), "origin").is_some())
-        .then(|| headers::get(&request.headers(), "access-control-request-method"))
-        .flatten();
+    let preflight = preflight(&method, &request.headers());
     let facts = Facts {
         method: &method,
         path,
@@ -120,6 +118,12 @@ async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<c
         Outcome::PassBearer => "bearer".into(),
         Outcome::PassAnonymous | Outcome::NeedAddress | Outcome::Refuse(_) => ANONYMOUS.into(),
     })
+}
+
+/// The method that a CORS preflight asks for, where the request is one.
+fn preflight(method: &str, headers: &Headers) -> Option<String> {
+    let asks = method == "OPTIONS" && headers::get(headers, "origin").is_some();
+    asks.then(|| headers::get(headers, "access-control-request-method")).flatten()
 }
 
 /// What the entry is told of a request that passes without an identity.
@@ -146,6 +150,8 @@ async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, r
     let sent = CredentialHeaders::read(&request.headers());
     let mut facts = gate::facts(&route.method, &route.path, sent.x_api_key.as_deref(), sent.authorization.as_deref());
     facts.address = Address::Asked(address);
+    let preflight = preflight(&route.method, &request.headers());
+    facts.preflight = preflight.as_deref();
     match decide(env, &facts).await {
         Ok(Outcome::Pass(held)) if trusted => Ok(passed(&held)),
         Ok(_) => Ok(ANONYMOUS.into()),

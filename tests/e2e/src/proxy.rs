@@ -65,7 +65,7 @@ impl Proxy {
         let port = free_port().unwrap();
         let mut command = Command::new(program("CADDY", "caddy"));
         command.args(["run", "--adapter", "caddyfile", "--config"]).arg(build::repository().join("docs/integrations/Caddyfile"));
-        command.env("KEYWARD_LISTEN", format!("http://127.0.0.1:{port}"));
+        command.env("KEYWARD_LISTEN", format!("http://:{port}"));
         command.env("KEYWARD_EDGE", host(edge)).env("KEYWARD_ORIGIN", host(origin)).env("KEYWARD_PROXY_SECRET", SECRET);
         command.env("CADDY_ADMIN", format!("unix/{}", folder.path().join("admin").display()));
         command.env("XDG_DATA_HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path()).env("HOME", folder.path());
