@@ -46,6 +46,9 @@ pub struct EdgeSettings {
     pub proxy_secrets: ProxySecrets,
     /// `PUSH`: whether a request to each Feed object in use is kept open, so that changes arrive at once; on as shipped.
     pub push: bool,
+    /// `ACCEPT_IMPORTED`: a regular expression that imported keys have the shape of; empty: none is let in. Whether it is one, only
+    /// JavaScript can tell.
+    pub accept_imported: String,
 }
 
 /// The secrets that proxies introduce themselves with. `Debug` prints none.
@@ -103,6 +106,8 @@ impl EdgeSettings {
         if secrets.iter().any(|secret| secret.len() < 16) {
             return Err(SettingsError::new("PROXY_SECRETS", "must be at least 16 characters each"));
         }
+        let accept_imported = variables.or("ACCEPT_IMPORTED", "").trim().to_owned();
+        let proxy_secrets = ProxySecrets(secrets);
         let common = CommonSettings::read(variables)?;
         Ok(Self {
             common,
@@ -111,8 +116,9 @@ impl EdgeSettings {
             read_budget: Millis(read_budget_ms),
             client_address,
             forward_auth,
-            proxy_secrets: ProxySecrets(secrets),
+            proxy_secrets,
             push,
+            accept_imported,
         })
     }
 }

@@ -185,6 +185,20 @@ mod tests {
         assert_eq!(imported.to_json(), serde_json::to_string(&imported).unwrap());
         assert_eq!(serde_json::to_string(&ImportedAnswer::Absent).unwrap(), "\"absent\"");
         assert_eq!(serde_json::to_string(&ImportedAnswer::Shard("MDeu".parse().unwrap())).unwrap(), "{\"shard\":\"MDeu\"}");
+        for answer in [ImportedAnswer::Absent, ImportedAnswer::Shard("MDeu".parse().unwrap())] {
+            assert_eq!(json::from_str::<ImportedAnswer>(&serde_json::to_string(&answer).unwrap()).ok(), Some(answer));
+        }
+        for bad in [
+            "",
+            "null",
+            "absent",
+            "{\"shard\":\"MDeu\"}}",
+            "{\"shard\":\"MDe\"}",
+            "{\"shard\":\"MDeu\",\"more\":1}",
+            "{\"absent\":\"MDeu\"}",
+        ] {
+            assert!(json::from_str::<ImportedAnswer>(bad).is_err(), "{bad}");
+        }
         let usage = UsageReport {
             entries: vec![KeyUsage {
                 company: CompanyId::new("demo").unwrap(),

@@ -8,13 +8,13 @@ use core::{
 };
 use std::rc::Rc;
 
-use keyward_shared::{digest::Digest, feed::Subject, record::Record, time::Millis, timing::Timing};
+use keyward_shared::{digest::Digest, feed::Subject, record::Record, shard::Shard, time::Millis, timing::Timing};
 use lru::LruCache;
 
 /// The most records held; about 1 KB each.
 const MAX_RECORDS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
-/// The most absences remembered.
-const MAX_ABSENT: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+/// The most absences and claims remembered.
+const MAX_OTHERS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
 /// The last number of an identity. The answer to the entry has room for some more.
 const LAST_IDENTITY: u32 = 0x00ff_ffff;
 
@@ -27,6 +27,14 @@ pub(super) enum Standing {
     Contradicted,
 }
 
+/// What a record is kept under. An imported key may be what another key's digest is made of, so the digest alone does not
+/// tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name {
+    pub(super) digest: Digest,
+    pub(super) imported: bool,
+}
+
 /// A record with what the isolate has found out about it.
 #[derive(Debug)]
 pub struct Held {
@@ -35,6 +43,7 @@ pub struct Held {
     /// Numbers the identity, so that prepared headers can be kept outside. Only a record of the same revision, which says
     /// the same about the same key, keeps it. 0: the numbers are used up, and nothing may be kept under it.
     pub identity: u32,
+    pub(super) imported: bool,
     pub(super) subjects: [Subject; 4],
     pub(super) standing: Cell<Standing>,
     /// The generation of the feed that `standing` was judged by.
@@ -65,29 +74,31 @@ impl Hasher for FirstBytes {
 }
 
 /// One type for both caches: they are one piece of WebAssembly then.
-type Cache = LruCache<Digest, Entry, FirstBytes>;
+type Cache = LruCache<Name, Entry, FirstBytes>;
 
 #[derive(Debug)]
 enum Entry {
     Held(Rc<Held>),
     /// Since when.
     Absent(Millis),
+    /// An imported key's shard, which it has for good, as the Registry said. Whether the key lives is not known yet.
+    Claimed(Shard),
 }
 
 impl Entry {
     fn held(&self) -> Option<&Rc<Held>> {
         match self {
             Self::Held(held) => Some(held),
-            Self::Absent(_) => None,
+            Self::Absent(_) | Self::Claimed(_) => None,
         }
     }
 }
 
-/// The isolate's records and confirmed absences.
+/// The isolate's records, and what it knows of keys of which it has none.
 #[derive(Debug)]
 pub(super) struct Records {
     held: Cache,
-    absent: Cache,
+    others: Cache,
     identities: u32,
 }
 
@@ -95,21 +106,21 @@ impl Default for Records {
     fn default() -> Self {
         Self {
             held: LruCache::with_hasher(MAX_RECORDS, FirstBytes(0)),
-            absent: LruCache::with_hasher(MAX_ABSENT, FirstBytes(0)),
+            others: LruCache::with_hasher(MAX_OTHERS, FirstBytes(0)),
             identities: 0,
         }
     }
 }
 
 impl Records {
-    pub(super) fn get(&mut self, digest: &Digest) -> Option<Rc<Held>> {
-        self.held.get(digest).and_then(Entry::held).map(Rc::clone)
+    pub(super) fn get(&mut self, name: &Name) -> Option<Rc<Held>> {
+        self.held.get(name).and_then(Entry::held).map(Rc::clone)
     }
 
     /// Keeps `record`, unless the isolate already knows better: a lagging store must not bring back an older
     /// state, nor one that a feed has contradicted.
-    pub(super) fn insert(&mut self, digest: Digest, record: Record) {
-        let held = self.held.get(&digest).and_then(Entry::held);
+    pub(super) fn insert(&mut self, name: Name, record: Record) {
+        let held = self.held.get(&name).and_then(Entry::held);
         let standing = match held {
             Some(held) if held.record.rev > record.rev => return,
             // The same state read again: what contradicted it still does, and what was known stays known.
@@ -132,20 +143,34 @@ impl Records {
             self.identities += 1;
             self.identities
         });
-        self.absent.pop(&digest);
-        let held = Held { subjects: record.subjects(), standing: Cell::new(standing), judged_by: Cell::new(0), identity, record };
-        self.held.put(digest, Entry::Held(Rc::new(held)));
+        self.others.pop(&name);
+        let (subjects, imported) = (record.subjects(), name.imported);
+        let held = Held { subjects, standing: Cell::new(standing), judged_by: Cell::new(0), identity, imported, record };
+        self.held.put(name, Entry::Held(Rc::new(held)));
     }
 
-    /// The authority says that there is no key with this digest.
-    pub(super) fn confirm_absent(&mut self, digest: Digest, now: Millis) {
-        self.held.pop(&digest);
-        self.absent.put(digest, Entry::Absent(now));
+    /// The authority says that there is no such key.
+    pub(super) fn confirm_absent(&mut self, name: Name, now: Millis) {
+        self.held.pop(&name);
+        self.others.put(name, Entry::Absent(now));
     }
 
     /// Whether the authority said so within freshness.
-    pub(super) fn is_absent(&mut self, digest: &Digest, now: Millis, timing: &Timing) -> bool {
-        matches!(self.absent.get(digest), Some(Entry::Absent(at)) if now < at.plus(timing.freshness))
+    pub(super) fn is_absent(&mut self, name: &Name, now: Millis, timing: &Timing) -> bool {
+        matches!(self.others.get(name), Some(Entry::Absent(at)) if now < at.plus(timing.freshness))
+    }
+
+    /// The Registry says that `shard` has this imported key, if anybody.
+    pub(super) fn claim(&mut self, name: Name, shard: Shard) {
+        self.others.put(name, Entry::Claimed(shard));
+    }
+
+    /// The shard that has this imported key, where that is remembered.
+    pub(super) fn claimed(&mut self, name: &Name) -> Option<Shard> {
+        match self.others.get(name) {
+            Some(Entry::Claimed(shard)) => Some(*shard),
+            Some(Entry::Held(_) | Entry::Absent(_)) | None => None,
+        }
     }
 }
 
@@ -158,8 +183,9 @@ mod tests {
     fn no_two_keys_ever_have_the_same_identity_even_when_the_numbers_are_used_up() {
         let mut records = Records { identities: LAST_IDENTITY - 1, ..Records::default() };
         let mut identity = |n: u8| {
-            records.insert(key(n).1, record());
-            records.get(&key(n).1).unwrap().identity
+            let name = Name { digest: key(n).1, imported: false };
+            records.insert(name, record());
+            records.get(&name).unwrap().identity
         };
         assert_eq!([1, 2, 3, 1, 2].map(&mut identity), [LAST_IDENTITY, 0, 0, LAST_IDENTITY, 0]);
     }

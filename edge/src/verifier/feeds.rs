@@ -158,8 +158,8 @@ fn target(read: Read) -> Option<Silent> {
     match read {
         Read::Feed(group) => Some(Silent::StoredFeed(group)),
         Read::FeedDirect(group) => Some(Silent::Feed(group)),
-        Read::PolicyDirect => Some(Silent::Registry),
-        Read::Resolve(shard, _) => Some(Silent::Shard(shard)),
-        Read::Record(..) | Read::Policy => None,
+        Read::PolicyDirect | Read::ImportedShard(_) => Some(Silent::Registry),
+        Read::Resolve(shard, _) | Read::ResolveImported(shard, _) => Some(Silent::Shard(shard)),
+        Read::Record(..) | Read::ImportedRecord(_) | Read::Policy => None,
     }
 }

@@ -3,8 +3,10 @@
 //! `verify` → `Need(read)` → perform it → `provide` → `verify` again, with one [`Attempt`] per request.
 //!
 //! It trusts nothing that it reads: records, feeds and policies are opened by their MAC, judged by their
-//! stamps, and known true only as far as the feed says. Which credential a request carries and what a
-//! refusal looks like are others' business.
+//! stamps, and known true only as far as the feed says. Another system's key that was imported has no tag
+//! and says nothing of its shard: it is found by the digest of its whole text, and where the store has no
+//! record of it the Registry says which shard's object to ask. Which credential a request carries and what
+//! a refusal looks like are others' business.
 
 mod cache;
 mod feeds;
@@ -17,16 +19,26 @@ mod tests;
 use std::rc::Rc;
 
 use keyward_shared::{
-    digest::Digest, json, key::ParsedKey, messages::ResolveAnswer, problem::Code, record::Record, settings::CommonSettings, shard::Shard,
+    digest::Digest,
+    json,
+    key::ParsedKey,
+    messages::{ImportedAnswer, ResolveAnswer},
+    problem::Code,
+    record::Record,
+    settings::CommonSettings,
+    shard::Shard,
     time::Millis,
 };
 
 pub use self::cache::Held;
 pub use self::policy::PolicyStanding;
 use self::{
-    cache::{Records, Standing},
+    cache::{Name, Records, Standing},
     feeds::Feeds,
 };
+
+/// How many characters an imported key may have. Whatever is shorter can be guessed.
+pub const IMPORTED_LENGTH: core::ops::RangeInclusive<usize> = 8..=512;
 
 /// A read that the verifier needs. Where and how it is performed is the driver's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +55,12 @@ pub enum Read {
     Policy,
     /// The policy from the Registry object.
     PolicyDirect,
+    /// The record of an imported key in the replicated store.
+    ImportedRecord(Digest),
+    /// Which shard has an imported key, from the Registry object.
+    ImportedShard(Digest),
+    /// The truth about an imported key from that shard's object.
+    ResolveImported(Shard, Digest),
 }
 
 /// What a read gave. Absence is knowledge; unavailability is not.
@@ -98,13 +116,22 @@ pub struct Verifier {
     records: Records,
     feeds: Feeds,
     policy: policy::HeldPolicy,
+    imported_shape: Option<fn(&str) -> bool>,
 }
 
 impl Verifier {
     /// A verifier that knows nothing yet.
     pub fn new(settings: CommonSettings) -> Self {
         let feeds = Feeds::new(settings.feed_groups);
-        Self { settings, records: Records::default(), feeds, policy: policy::HeldPolicy::default() }
+        Self { settings, records: Records::default(), feeds, policy: policy::HeldPolicy::default(), imported_shape: None }
+    }
+
+    /// The same, which also lets in imported keys: what is no key, but of a text that `has_shape`, is looked up.
+    /// `has_shape` is asked only of [`IMPORTED_LENGTH`] visible ASCII characters.
+    #[must_use]
+    pub fn accepting(mut self, has_shape: Option<fn(&str) -> bool>) -> Self {
+        self.imported_shape = has_shape;
+        self
     }
 
     /// The settings it works with.
@@ -115,20 +142,21 @@ impl Verifier {
     /// What is known about the key `text`, which came with a request at `now`.
     pub fn verify(&mut self, text: &[u8], now: Millis, attempt: &mut Attempt) -> Progress<Verdict> {
         let Ok(key) = ParsedKey::parse(text) else {
-            return Progress::Done(Verdict::Refused(Code::MalformedKey));
+            return self.verify_imported(text, now, attempt);
         };
         if !self.settings.prefixes.contains(key.prefix()) {
             return Progress::Done(Verdict::Refused(Code::UnknownKey));
         }
         let (shard, digest) = (key.shard(), key.digest());
         let group = shard.feed_group(self.settings.feed_groups);
-        if let Some(held) = self.records.get(&digest) {
+        let name = Name { digest, imported: false };
+        if let Some(held) = self.records.get(&name) {
             if held.record.shard != shard {
                 return Progress::Done(Verdict::Refused(Code::UnknownKey));
             }
             return self.judge(held, group, digest, now, attempt);
         }
-        if attempt.confirmed_absent || self.records.is_absent(&digest, now, &self.settings.timing) {
+        if attempt.confirmed_absent || self.records.is_absent(&name, now, &self.settings.timing) {
             return Progress::Done(Verdict::Refused(Code::UnknownKey));
         }
         if !self.settings.tag_secrets.made(key.tag(), shard, &digest) {
@@ -138,16 +166,47 @@ impl Verifier {
             .map_or(Progress::Done(Verdict::Unavailable), Progress::Need)
     }
 
+    /// What is known about a text that is no key of ours.
+    fn verify_imported(&mut self, text: &[u8], now: Millis, attempt: &Attempt) -> Progress<Verdict> {
+        let refuse = |code| Progress::Done(Verdict::Refused(code));
+        let Some(has_shape) = self.imported_shape else { return refuse(Code::MalformedKey) };
+        if !IMPORTED_LENGTH.contains(&text.len()) || !text.iter().all(u8::is_ascii_graphic) {
+            return refuse(Code::MalformedKey);
+        }
+        let name = Name { digest: Digest::of(text), imported: true };
+        if let Some(held) = self.records.get(&name) {
+            let group = held.record.shard.feed_group(self.settings.feed_groups);
+            return self.judge(held, group, name.digest, now, attempt);
+        }
+        if attempt.confirmed_absent || self.records.is_absent(&name, now, &self.settings.timing) {
+            return refuse(Code::UnknownKey);
+        }
+        if !core::str::from_utf8(text).is_ok_and(has_shape) {
+            return refuse(Code::MalformedKey);
+        }
+        let authority = match self.records.claimed(&name) {
+            Some(shard) => Read::ResolveImported(shard, name.digest),
+            None => Read::ImportedShard(name.digest),
+        };
+        self.first_of(&[Read::ImportedRecord(name.digest), authority], false, now, attempt)
+            .map_or(Progress::Done(Verdict::Unavailable), Progress::Need)
+    }
+
     /// Whether a held record may be used now, and if not, what would help.
     fn judge(&mut self, held: Rc<Held>, group: u16, digest: Digest, now: Millis, attempt: &Attempt) -> Progress<Verdict> {
         let timing = self.settings.timing;
         let shard = held.record.shard;
+        let (stored, resolve) = if held.imported {
+            (Read::ImportedRecord(digest), Read::ResolveImported(shard, digest))
+        } else {
+            (Read::Record(shard, digest), Read::Resolve(shard, digest))
+        };
         let standing = self.feeds.standing(&held, group);
         let helpful: &[Read] = match standing {
             Standing::KnownTrue(at) if now < at.plus(timing.freshness).minus(timing.skew) => return Progress::Done(Verdict::Known(held)),
-            Standing::Contradicted => &[Read::Record(shard, digest), Read::Resolve(shard, digest)],
-            Standing::KnownTrue(_) if self.feeds.is_fresh(group, now, &timing) => &[Read::Resolve(shard, digest)],
-            Standing::KnownTrue(_) => &[Read::Feed(group), Read::FeedDirect(group), Read::Resolve(shard, digest)],
+            Standing::Contradicted => &[stored, resolve],
+            Standing::KnownTrue(_) if self.feeds.is_fresh(group, now, &timing) => &[resolve],
+            Standing::KnownTrue(_) => &[Read::Feed(group), Read::FeedDirect(group), resolve],
         };
         if let Some(read) = self.first_of(helpful, standing == Standing::Contradicted, now, attempt) {
             return Progress::Need(read);
@@ -169,7 +228,12 @@ impl Verifier {
 
     /// Whether a record of `digest` is held, be it one that must not be used.
     pub fn holds(&mut self, digest: &Digest) -> bool {
-        self.records.get(digest).is_some()
+        self.records.get(&Name { digest: *digest, imported: false }).is_some()
+    }
+
+    /// The same of an imported key's.
+    pub fn holds_imported(&mut self, digest: &Digest) -> bool {
+        self.records.get(&Name { digest: *digest, imported: true }).is_some()
     }
 
     /// Takes in what a read gave. Whatever cannot be believed counts as unavailable.
@@ -177,14 +241,16 @@ impl Verifier {
         attempt.made.push(read);
         let timing = self.settings.timing;
         let believed = match (read, result) {
-            (Read::Record(shard, digest), Lookup::Found(text)) => self.take_record(shard, digest, &text, now),
-            (Read::Resolve(shard, digest), Lookup::Found(text)) => match json::from_str(&text) {
-                Ok(ResolveAnswer::Record(sealed)) => self.take_record(shard, digest, &sealed, now),
-                Ok(ResolveAnswer::Absent) => {
-                    self.records.confirm_absent(digest, now);
-                    attempt.confirmed_absent = true;
+            (Read::Record(shard, digest), Lookup::Found(text)) => self.take_record(Some(shard), digest, &text, now),
+            (Read::ImportedRecord(digest), Lookup::Found(text)) => self.take_record(None, digest, &text, now),
+            (Read::Resolve(shard, digest), Lookup::Found(text)) => self.take_answer(Some(shard), digest, &text, now, attempt),
+            (Read::ResolveImported(_, digest), Lookup::Found(text)) => self.take_answer(None, digest, &text, now, attempt),
+            (Read::ImportedShard(digest), Lookup::Found(text)) => match json::from_str(&text) {
+                Ok(ImportedAnswer::Shard(shard)) => {
+                    self.records.claim(Name { digest, imported: true }, shard);
                     true
                 }
+                Ok(ImportedAnswer::Absent) => self.take_absence(Name { digest, imported: true }, now, attempt),
                 Err(_) => false,
             },
             (Read::Feed(group) | Read::FeedDirect(group), Lookup::Found(text)) => {
@@ -193,19 +259,42 @@ impl Verifier {
             (Read::Policy | Read::PolicyDirect, Lookup::Found(text)) => {
                 self.policy.take(&self.settings.record_secrets, &text, now, &timing)
             }
-            (Read::Record(..) | Read::Feed(_) | Read::Policy, Lookup::Absent) => true,
-            (Read::Resolve(..) | Read::FeedDirect(_) | Read::PolicyDirect, Lookup::Absent) | (_, Lookup::Unavailable) => false,
+            (Read::Record(..) | Read::ImportedRecord(_) | Read::Feed(_) | Read::Policy, Lookup::Absent) => true,
+            (
+                Read::Resolve(..) | Read::FeedDirect(_) | Read::PolicyDirect | Read::ImportedShard(_) | Read::ResolveImported(..),
+                Lookup::Absent,
+            )
+            | (_, Lookup::Unavailable) => false,
         };
         // A stored feed that is too old answers nothing either: the next requests need not look again at once.
         let helped = believed && !matches!(read, Read::Feed(group) if !self.feeds.is_fresh(group, now, &timing));
         self.feeds.note(read, helped, now, &timing);
     }
 
-    fn take_record(&mut self, shard: Shard, digest: Digest, text: &str, now: Millis) -> bool {
-        match Record::open(&self.settings.record_secrets, shard, &digest, text) {
+    /// Takes what the authority says about a key. `shard`: where it must be; `None`: imported, the record says it itself.
+    fn take_answer(&mut self, shard: Option<Shard>, digest: Digest, text: &str, now: Millis, attempt: &mut Attempt) -> bool {
+        match json::from_str(text) {
+            Ok(ResolveAnswer::Record(sealed)) => self.take_record(shard, digest, &sealed, now),
+            Ok(ResolveAnswer::Absent) => self.take_absence(Name { digest, imported: shard.is_none() }, now, attempt),
+            Err(_) => false,
+        }
+    }
+
+    fn take_absence(&mut self, name: Name, now: Millis, attempt: &mut Attempt) -> bool {
+        self.records.confirm_absent(name, now);
+        attempt.confirmed_absent = true;
+        true
+    }
+
+    fn take_record(&mut self, shard: Option<Shard>, digest: Digest, text: &str, now: Millis) -> bool {
+        let opened = match shard {
+            Some(shard) => Record::open(&self.settings.record_secrets, shard, &digest, text),
+            None => Record::open_imported(&self.settings.record_secrets, &digest, text),
+        };
+        match opened {
             Ok(record) if record.as_of <= now.plus(self.settings.timing.skew) => {
-                self.feeds.mark_used(shard.feed_group(self.settings.feed_groups));
-                self.records.insert(digest, record);
+                self.feeds.mark_used(record.shard.feed_group(self.settings.feed_groups));
+                self.records.insert(Name { digest, imported: shard.is_none() }, record);
                 true
             }
             Ok(_) | Err(_) => false,

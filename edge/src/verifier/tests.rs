@@ -11,6 +11,7 @@ use super::{testing::*, *};
 use crate::gate::{self, Outcome};
 
 mod gate_tests;
+mod imported;
 mod limits;
 mod stores;
 
@@ -24,6 +25,7 @@ struct World {
     feed_direct: Option<Lookup>,
     resolve: Option<Lookup>,
     policy: Option<Lookup>,
+    registry: Option<Lookup>,
 }
 
 #[allow(clippy::unnecessary_wraps)] // for the fields of World
@@ -34,10 +36,11 @@ fn found(text: String) -> Option<Lookup> {
 impl World {
     fn answer(&self, read: Read) -> Lookup {
         let answer = match read {
-            Read::Record(..) => &self.record,
+            Read::Record(..) | Read::ImportedRecord(_) => &self.record,
             Read::Feed(_) => &self.feed,
             Read::FeedDirect(_) => &self.feed_direct,
-            Read::Resolve(..) => &self.resolve,
+            Read::Resolve(..) | Read::ResolveImported(..) => &self.resolve,
+            Read::ImportedShard(_) => &self.registry,
             Read::Policy | Read::PolicyDirect => &self.policy,
         };
         answer.clone().unwrap_or(Lookup::Unavailable)
@@ -52,6 +55,9 @@ fn short(read: Read) -> &'static str {
         Read::Resolve(..) => "resolve",
         Read::Policy => "policy",
         Read::PolicyDirect => "policy!",
+        Read::ImportedRecord(_) => "imported",
+        Read::ImportedShard(_) => "shard",
+        Read::ResolveImported(..) => "resolve imported",
     }
 }
 

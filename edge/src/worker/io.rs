@@ -6,7 +6,7 @@
 use js_sys::Promise;
 use keyward_shared::{
     feed,
-    messages::{self, ResolveRequest, UsageReport},
+    messages::{self, ImportedRequest, ResolveRequest, UsageReport},
     policy,
     problem::Code,
     record,
@@ -59,6 +59,15 @@ pub(super) async fn perform(env: &JsValue, read: Read, deadline: Millis) -> Look
             let stored = super::with_state(|state| state.verifier.holds(&digest)).unwrap_or_default();
             let body = Some(ResolveRequest { digest, stored }.to_json());
             ask(env, "SHARDS", shard.as_str(), messages::RESOLVE, body, limit)
+        }
+        Read::ImportedRecord(digest) => stored(env, &record::imported_name(&digest), RECORD_CACHE_S, limit),
+        Read::ImportedShard(digest) => {
+            ask(env, "REGISTRY", messages::REGISTRY_NAME, messages::IMPORTED, Some(ImportedRequest { digest }.to_json()), limit)
+        }
+        Read::ResolveImported(shard, digest) => {
+            let stored = super::with_state(|state| state.verifier.holds_imported(&digest)).unwrap_or_default();
+            let body = Some(ResolveRequest { digest, stored }.to_json());
+            ask(env, "SHARDS", shard.as_str(), messages::RESOLVE_IMPORTED, body, limit)
         }
     };
     match settled(promise).await {

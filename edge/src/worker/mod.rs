@@ -14,6 +14,7 @@ use js_sys::{Date, Reflect};
 use keyward_shared::{
     json::{self, Object},
     messages,
+    settings::SettingsError,
     time::Millis,
 };
 use wasm_bindgen::prelude::*;
@@ -24,6 +25,13 @@ use crate::{
     usage::Usage,
     verifier::{Attempt, Held, Progress, Verifier},
 };
+
+#[wasm_bindgen(module = "/src/worker/shape.mjs")]
+extern "C" {
+    fn declare(source: &str) -> Option<String>;
+    #[wasm_bindgen(js_name = hasShape)]
+    fn has_shape(text: &str) -> bool;
+}
 
 /// Bytes that the entry may write; longer requests take the slow path.
 const BUFFER_LEN: usize = 16 * 1024;
@@ -58,7 +66,11 @@ fn now() -> Millis {
 pub fn configure(env: &JsValue) -> String {
     let variable = |name: &str| Reflect::get(env, &name.into()).ok()?.as_string();
     let has_origin = Reflect::get(env, &"ORIGIN".into()).is_ok_and(|origin| origin.is_object());
-    match EdgeSettings::read(&variable, has_origin) {
+    let declared = |settings: EdgeSettings| match declare(&settings.accept_imported) {
+        None => Ok(settings),
+        Some(problem) => Err(SettingsError { name: "ACCEPT_IMPORTED", problem }),
+    };
+    match EdgeSettings::read(&variable, has_origin).and_then(declared) {
         Ok(settings) => {
             let client_address = match settings.client_address {
                 ClientAddress::Cloudflare => "cloudflare",
@@ -80,7 +92,8 @@ pub fn configure(env: &JsValue) -> String {
                 .number("poll_ms", settings.common.timing.poll.0)
                 .number("feed_groups", settings.common.feed_groups.into())
                 .end();
-            let verifier = Verifier::new(settings.common.clone());
+            let accepts: Option<fn(&str) -> bool> = if settings.accept_imported.is_empty() { None } else { Some(|text| has_shape(text)) };
+            let verifier = Verifier::new(settings.common.clone()).accepting(accepts);
             STATE.set(Some(State { settings, verifier, usage: Usage::default(), report_expected_until: Millis(0) }));
             config
         }

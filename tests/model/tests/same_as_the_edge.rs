@@ -171,7 +171,12 @@ impl Real {
                     let answer = answers.truth.map_or(ResolveAnswer::Absent, |record| ResolveAnswer::Record(self.record(record)));
                     Lookup::Found(serde_json::to_string(&answer).unwrap())
                 }
-                (Read::Policy | Read::PolicyDirect, Some(_)) => panic!("{read:?}"),
+                (
+                    Read::Policy | Read::PolicyDirect | Read::ImportedRecord(_) | Read::ImportedShard(_) | Read::ResolveImported(..),
+                    Some(_),
+                ) => {
+                    panic!("{read:?}")
+                }
             };
             self.verifier.provide(read, result, millis(now), &mut attempt);
         }

@@ -16,6 +16,7 @@ use keyward_shared::{
 use serde_json::{Value, json};
 
 use crate::{
+    edge::IMPORTED,
     model::{Model, SETS, UNIVERSE},
     script::{COMPANIES, OWNERS, Op},
     world::{COMPANY_IDS, World, bootstrap},
@@ -187,11 +188,7 @@ fn about_keys(world: &World, model: &Model, op: &Op) -> Option<Asked> {
             (company, "/v1/keys/revoke", body)
         }
         Op::ImportKeys { company, owner, keys } => {
-            let import = |_| {
-                let mut text = [0; 32];
-                world.random(&mut text);
-                json!({"sha256": Digest::of(&text).to_hex(), "name": "a key", "owner": id(company, owner)})
-            };
+            let import = |_| json!({"sha256": another_systems_key(world).to_hex(), "name": "a key", "owner": id(company, owner)});
             (company, "/v1/keys/import", json!({"keys": (0..keys).map(import).collect::<Vec<_>>()}))
         }
         _ => return None,
@@ -289,7 +286,21 @@ pub fn leaks(world: &World, key: usize, keys: usize) -> Vec<(usize, LeakReport)>
     reports.into_iter().collect()
 }
 
-/// A key that nobody made, with a right tag.
+/// A new key of the other system: its digest. Whoever looks for its text finds it in the world.
+fn another_systems_key(world: &World) -> Digest {
+    let text = of_another_system(world);
+    let digest = Digest::of(text.as_bytes());
+    world.elsewhere.borrow_mut().insert(digest, text);
+    digest
+}
+
+fn of_another_system(world: &World) -> String {
+    let mut bytes = [0; 32];
+    world.random(&mut bytes);
+    format!("{IMPORTED}{}", Digest::from_bytes(bytes))
+}
+
+/// A key that nobody made, with a right tag; or one that nobody imported.
 pub fn unknown(world: &World) -> String {
-    draw_key(world, world.shard_names[0]).0
+    if world.draw().bool() { draw_key(world, world.shard_names[0]).0 } else { of_another_system(world) }
 }

@@ -125,7 +125,8 @@ fn imported(world: &World, model: &mut Model, call: &ApiCall, handled: &Handled,
     let keys = asked.iter().zip(&made).filter_map(|(asked, made)| {
         let digest: Digest = asked["sha256"].as_str()?.parse().ok()?;
         let state = KeyState { revoked: false, expires_at: None, restriction: None, network: false, renamed: None };
-        Some(Key { imported: true, ..key(world, model, made, digest, String::new(), state, rev)? })
+        let text = world.elsewhere.borrow().get(&digest)?.clone();
+        Some(Key { imported: true, ..key(world, model, made, digest, text, state, rev)? })
     });
     let keys: Vec<Key> = keys.collect();
     if keys.len() != asked.len() {

@@ -15,7 +15,7 @@ use keyward_edge::{
 };
 use keyward_shared::{
     feed::{self, Subject},
-    messages::{ResolveAnswer, ResolveRequest},
+    messages::{ImportedRequest, ResolveAnswer, ResolveRequest},
     policy, record,
     settings::CommonSettings,
     time::Millis,
@@ -37,6 +37,9 @@ const BUDGET: u64 = 2_000;
 const CACHE: (u64, u64) = (300_000, 30_000);
 /// How long a report of usage may take.
 const REPORT_LIMIT: u64 = 5_000;
+
+/// What the other system's keys begin with.
+pub const IMPORTED: &str = "other-";
 
 /// One isolate, with what the checks have to know of its past.
 pub struct Isolate {
@@ -78,11 +81,11 @@ const PATHS: [(&str, [u8; 4]); 5] = [
 ];
 
 impl Request {
-    /// A request with the key of this number; `None`: there is none, or it is an imported one, of which nobody here has the text.
+    /// A request with the key of this number; `None`: there is none.
     pub fn with_key(world: &World, key: usize, path: u8) -> Option<Self> {
         let model = world.model.borrow();
         let index = key.checked_rem(model.keys.len())?;
-        let text = model.keys.get(index).filter(|key| !key.imported)?.text.clone();
+        let text = model.keys.get(index)?.text.clone();
         let (path, address) = PATHS[usize::from(path) % PATHS.len()];
         Some(Self { key: Some(index), text, path, address: address.into() })
     }
@@ -92,7 +95,7 @@ impl Isolate {
     /// A new isolate.
     pub fn new(settings: &CommonSettings) -> Self {
         Self {
-            verifier: RefCell::new(Verifier::new(settings.clone())),
+            verifier: RefCell::new(verifier(settings)),
             usage: RefCell::default(),
             offset: Cell::new(0),
             life: Cell::new(0),
@@ -105,7 +108,7 @@ impl Isolate {
 
     /// The instance is made anew, as after a panic: everything that it knew is gone.
     pub fn restart(&self, settings: &CommonSettings) {
-        self.verifier.replace(Verifier::new(settings.clone()));
+        self.verifier.replace(verifier(settings));
         self.usage.take();
         self.told.take();
         self.newest_feed.take();
@@ -117,6 +120,11 @@ impl Isolate {
     pub fn clock(&self, now: u64) -> Millis {
         Millis(now.saturating_add_signed(self.offset.get()))
     }
+}
+
+/// A verifier that knows nothing yet.
+fn verifier(settings: &CommonSettings) -> Verifier {
+    Verifier::new(settings.clone()).accepting(Some(|text| text.starts_with(IMPORTED)))
 }
 
 /// An isolate, by any numbers.
@@ -280,20 +288,40 @@ async fn perform(world: &Rc<World>, edge: usize, who: &Isolate, read: Read, left
         }
         Read::PolicyDirect => send(world, reachable, left, registry::direct).await.map_or(Got::Failed, Got::Found),
         Read::Resolve(shard, digest) => {
-            let index = world.shard_index(shard);
             let question = ResolveRequest { digest, stored: who.verifier.borrow_mut().holds(&digest) };
-            let asked = send(world, reachable, left, move |world| {
-                let displaced = world.shard(index).displaced.borrow().is_some() && world.draw().bool();
-                if displaced { shard::resolve_displaced(world, index, &question) } else { shard::resolve(world, index, &question) }
-            });
-            let answer: Option<ResolveAnswer> = asked.await;
-            match answer.map(|answer| serde_json::to_string(&answer)) {
-                Some(Ok(text)) => Got::Answer(text),
-                Some(Err(_)) | None => Got::Failed,
-            }
+            resolved(world, reachable, left, world.shard_index(shard), false, question).await
+        }
+        Read::ImportedRecord(digest) => stored(world, edge, &record::imported_name(&digest), CACHE.0, left).await,
+        Read::ImportedShard(digest) => {
+            let asked = send(world, reachable, left, move |world| registry::imported(world, &ImportedRequest { digest }));
+            answered(asked.await)
+        }
+        Read::ResolveImported(shard, digest) => {
+            let question = ResolveRequest { digest, stored: who.verifier.borrow_mut().holds_imported(&digest) };
+            resolved(world, reachable, left, world.shard_index(shard), true, question).await
         }
     }
     .noted(world, who)
+}
+
+/// What a shard's object says about a digest, be it from an instance that was displaced.
+async fn resolved(world: &Rc<World>, reachable: bool, left: u64, index: usize, imported: bool, question: ResolveRequest) -> Got {
+    let asked = send(world, reachable, left, move |world| {
+        let displaced = world.shard(index).displaced.borrow().is_some() && world.draw().bool();
+        if displaced {
+            shard::resolve_displaced(world, index, &question, imported)
+        } else {
+            shard::resolve(world, index, &question, imported)
+        }
+    });
+    answered::<ResolveAnswer>(asked.await)
+}
+
+fn answered<T: serde::Serialize>(answer: Option<T>) -> Got {
+    match answer.map(|answer| serde_json::to_string(&answer)) {
+        Some(Ok(text)) => Got::Answer(text),
+        Some(Err(_)) | None => Got::Failed,
+    }
 }
 
 impl Got {

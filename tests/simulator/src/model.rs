@@ -112,9 +112,9 @@ pub struct Key {
     pub id: KeyId,
     /// Its digest.
     pub digest: Digest,
-    /// The key itself; empty for an imported one, which is another system's.
+    /// The key itself.
     pub text: String,
-    /// Whether it was imported: edges do not look for it, but its record is in the store.
+    /// Whether it was imported: its record has another name.
     pub imported: bool,
     /// The key that made it, by number.
     pub parent: Option<usize>,

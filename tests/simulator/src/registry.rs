@@ -6,7 +6,12 @@ use keyward_control::{
     call::{ApiCall, AuditNote, Claimed, Claims, CompanyNotice, PolicyRestored},
     registry::Work,
 };
-use keyward_shared::{policy, shard::Shard as ShardName, time::Millis};
+use keyward_shared::{
+    messages::{ImportedAnswer, ImportedRequest},
+    policy,
+    shard::Shard as ShardName,
+    time::Millis,
+};
 
 use crate::{
     message::{arm, put, schedule, send},
@@ -49,6 +54,13 @@ pub fn claim(world: &Rc<World>, claims: &Claims) -> Option<Claimed> {
     let claimed = world.registry_turn(|core, _| core.claim(claims).map_err(text)).ok()?;
     rearm(world)?;
     Some(claimed)
+}
+
+/// Answers an edge that asks which shard has an imported key.
+pub fn imported(world: &Rc<World>, request: &ImportedRequest) -> Option<ImportedAnswer> {
+    let answer = world.registry_turn(|core, now| core.imported(now, request).map_err(text)).ok()?;
+    rearm(world)?;
+    Some(answer)
 }
 
 /// The operator says that the registry was restored.

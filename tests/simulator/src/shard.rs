@@ -210,17 +210,21 @@ pub fn note(world: &Rc<World>, index: usize, note: &keyward_control::call::Audit
     rearm(world, index).ok()
 }
 
-/// Answers an edge's question about a digest.
-pub fn resolve(world: &Rc<World>, index: usize, request: &ResolveRequest) -> Option<ResolveAnswer> {
-    let answer = world.shard_turn(index, |core, now| core.resolve(now, request).map_err(text)).ok()?;
+/// Answers an edge's question about a digest, that of an imported key or not.
+pub fn resolve(world: &Rc<World>, index: usize, request: &ResolveRequest, imported: bool) -> Option<ResolveAnswer> {
+    let answer = world.shard_turn(index, |core, now| asked(core, now, request, imported)).ok()?;
     rearm(world, index).ok()?;
     Some(answer)
 }
 
 /// The same, from an instance that was displaced and does not know it.
-pub fn resolve_displaced(world: &World, index: usize, request: &ResolveRequest) -> Option<ResolveAnswer> {
+pub fn resolve_displaced(world: &World, index: usize, request: &ResolveRequest, imported: bool) -> Option<ResolveAnswer> {
     let (now, shard) = (world.time.now(), world.shard(index));
-    shard.displaced_turn(now, |core| core.resolve(shard.base.clock(now), request).ok())
+    shard.displaced_turn(now, |core| asked(core, shard.base.clock(now), request, imported).ok())
+}
+
+fn asked(core: &ShardCore, now: Millis, request: &ResolveRequest, imported: bool) -> Result<ResolveAnswer, String> {
+    if imported { core.resolve_imported(now, request) } else { core.resolve(now, request) }.map_err(text)
 }
 
 /// Takes a report of use.

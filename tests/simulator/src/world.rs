@@ -88,6 +88,8 @@ pub struct World {
     pub stamps: RefCell<Vec<u64>>,
     /// The revision of the row that was put last under a digest, as the store reported it.
     pub put: RefCell<HashMap<Digest, u64>>,
+    /// The keys of another system, by their digests: only whoever sends one knows its text.
+    pub elsewhere: RefCell<HashMap<Digest, String>>,
     /// The first violation of an invariant.
     pub violation: RefCell<Option<Violation>>,
     /// Statuses of answers, decisions and so on, counted: what a run was like.
@@ -131,6 +133,7 @@ impl World {
             broken: Broken::default(),
             stamps: RefCell::new(vec![0; usize::from(script.feed_groups)]),
             put: RefCell::default(),
+            elsewhere: RefCell::default(),
             violation: RefCell::default(),
             counts: RefCell::default(),
             hot: Cell::default(),

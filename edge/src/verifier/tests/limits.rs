@@ -193,6 +193,7 @@ fn a_key_keeps_its_identity_as_long_as_nothing_of_it_changes() {
         Record { owner: keyward_shared::ids::OwnerId::new("bob").unwrap(), ..record() },
         Record { key_id: keyward_shared::ids::KeyId::new("key_00000000000000000000").unwrap(), ..record() },
         Record { company: keyward_shared::ids::CompanyId::new("other").unwrap(), ..record() },
+        Record { rate_limit: Some("gold".into()), company: keyward_shared::ids::CompanyId::new("other").unwrap(), ..record() },
     ]) {
         let next = identity(1, &Record { rev, ..record });
         assert_ne!(next, last);
