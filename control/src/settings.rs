@@ -7,6 +7,7 @@ use keyward_shared::{
     digest::Digest,
     secret::SecretList,
     settings::{CommonSettings, SettingsError, Variables},
+    tiers::{self, Tier},
 };
 
 use crate::oidc::Provider;
@@ -79,6 +80,8 @@ pub struct ControlSettings {
     pub webhook_secrets: Option<SecretList>,
     /// `WEBHOOK_TARGETS`.
     pub webhook_targets: WebhookTargets,
+    /// `RATE_LIMITS`: the tiers that a key's `rate_limit` may name; empty: any name is taken, and limits nothing.
+    pub tiers: Vec<Tier>,
 }
 
 impl ControlSettings {
@@ -111,8 +114,10 @@ impl ControlSettings {
         if proxies.iter().any(|secret| secret.len() < 16) {
             return Err(SettingsError::new("PROXY_SECRETS", "must be at least 16 characters each"));
         }
+        let tiers = tiers::parse(&variables.or("RATE_LIMITS", "")).map_err(|e| SettingsError::new("RATE_LIMITS", e))?;
         Ok(Self {
             common,
+            tiers,
             session_secrets,
             bootstrap_digest,
             public_edge_url: url(variables, "PUBLIC_EDGE_URL")?,
@@ -245,6 +250,7 @@ mod tests {
             ("OIDC_ISSUER", "http://tenant.example"),
             ("ACCESS_ISSUER", "team"),
             ("LOG_COST", "yes"),
+            ("RATE_LIMITS", "gold=GOLD"),
             ("WEBHOOK_SECRETS", "00"),
             ("WEBHOOK_TARGETS", "private"),
         ] {

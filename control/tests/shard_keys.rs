@@ -5,7 +5,7 @@ mod shard_world;
 
 use keyward_shared::{digest::Digest, key::ParsedKey, shard::Shard};
 use serde_json::{Value, json};
-use shard_world::{ACME, OTHER, World, bootstrap, company, key};
+use shard_world::{ACME, OTHER, World, bootstrap, company, key, settings_with};
 
 #[test]
 fn the_bootstrap_key_is_the_operators_and_made_once() {
@@ -89,6 +89,30 @@ fn every_wrong_field_is_named_at_once() {
     let expected = ["allowed_ips[0]", "digest", "expires_at", "manages_keys", "metadata", "name", "owner", "permissions[0]", "rate_limit"];
     assert_eq!(wrong, expected);
     assert_eq!(world.call(&ann, "POST", "/v1/keys", json!({})).wrong(), ["name"]);
+}
+
+#[test]
+fn a_rate_limit_is_a_tier_of_the_deployment_where_it_has_some() {
+    let world = World::peopled();
+    let made = world.create(&world.sign_in(ACME, "ann"), json!({"rate_limit": "silver"})).expect(201);
+    let path = format!("/v1/keys/{}", made["id"].as_str().unwrap());
+
+    let world = world.reopened(settings_with(&[("RATE_LIMITS", "free=FREE_LIMIT 60/60, gold=GOLD_LIMIT 1000/60")]));
+    let ann = world.sign_in(ACME, "ann");
+    for tier in ["silver", "Gold", "GOLD_LIMIT"] {
+        assert_eq!(world.call(&ann, "POST", "/v1/keys", json!({"name": "CI", "rate_limit": tier})).wrong(), ["rate_limit"], "{tier}");
+    }
+    assert_eq!(world.call(&ann, "PATCH", &path, json!({"rate_limit": "bronze"})).wrong(), ["rate_limit"]);
+    assert_eq!(world.create(&ann, json!({"rate_limit": " gold "})).expect(201)["rate_limit"], json!("gold"));
+    // A tier that is gone stays with the keys that have it, until they get another.
+    for (change, tier) in [(json!({"name": "B"}), json!("silver")), (json!({"name": "C", "rate_limit": "silver"}), json!("silver"))] {
+        assert_eq!(world.call(&ann, "PATCH", &path, change).expect(200)["rate_limit"], tier);
+    }
+    let successor = world.call(&ann, "POST", &format!("{path}/rotate"), json!({})).expect(201);
+    assert_eq!(successor["rate_limit"], json!("silver"));
+    for tier in [json!("free"), Value::Null] {
+        assert_eq!(world.call(&ann, "PATCH", &path, json!({"rate_limit": tier})).expect(200)["rate_limit"], tier);
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@
 
 import * as bindings from "./edge.js";
 import module from "./edge_bg.wasm";
-import { clientAddress, forward } from "./gateway.mjs";
+import { clientAddress, forward, proxiedAddress } from "./gateway.mjs";
 import { Identities } from "./identity.mjs";
+import { Limits } from "./limits.mjs";
 import { hasPassed } from "./loop.mjs";
 import { Observer, route } from "./observe.mjs";
 import { invalid, problem } from "./problem.mjs";
@@ -20,6 +21,8 @@ const PASS = 1;
 const NEED_ADDRESS = 2;
 const ANONYMOUS = 3;
 const BEARER = 4;
+const FAILS = 5;
+const LOOKS_UP = 6;
 const BACKGROUND = 8;
 const IDENTITY_SHIFT = 4;
 
@@ -32,10 +35,14 @@ const HOST = /^[\w.~:[\]%!$&'()*+;=-]*$/;
 const OWN = "/.keyward/";
 const FORWARD_AUTH = "/.keyward/forward-auth/";
 const KEY_SET = "/.keyward/jwks.json";
+const INTROSPECT = "/.keyward/introspect";
+/** How one of our own keys ends: what is made up of such is refused without a read. */
+const OWN_KEY = /_[0-9A-Za-z]{45}$/;
 
 const instance = new Instance(bindings, module);
 const push = new Push(instance, bindings, logFailure);
 const observer = new Observer((method, path) => instance.call(() => bindings.matched_rule(method, path)), logFailure);
+const limits = new Limits();
 const encoder = new TextEncoder();
 const identities = new Identities();
 let generation = 0;
@@ -46,28 +53,25 @@ let askedAt = 0;
 export default {
   fetch(request, env, context) {
     const requestId = crypto.randomUUID();
+    const call = { request, env, context, target: "", path: "", requestId };
     try {
       prepare(env);
       if (config.error !== undefined) return unavailable(requestId);
       const target = targetOf(request.url);
       const mark = target.indexOf("?");
-      const path = mark < 0 ? target : target.slice(0, mark);
+      call.target = target;
+      call.path = mark < 0 ? target : target.slice(0, mark);
       const host = request.headers.get("host");
-      if (host !== null && !HOST.test(host)) {
-        return observed(request, env, context, path, requestId).answered(invalid("the Host header is repeated or not a host", requestId));
-      }
-      if (path.startsWith(OWN)) {
-        return warmForwardAuth(request, env, context, path, requestId) ?? slow(request, env, context, target, path, requestId);
-      }
+      if (host !== null && !HOST.test(host)) return observed(call).answered(invalid("the Host header is repeated or not a host", requestId));
+      if (call.path.startsWith(OWN)) return warmOwn(call) ?? slow(call);
       // Before anything else: without the credential that was removed, a request that comes back would only be refused as somebody else's.
       if (hasPassed(request, config.loop_name)) {
-        const looped = problem(508, "loop_detected", "The request came back: the origin leads to this edge", requestId);
-        return observed(request, env, context, path, requestId).answered(looped);
+        return observed(call).answered(problem(508, "loop_detected", "The request came back: the origin leads to this edge", requestId));
       }
-      return warmGateway(request, env, context, target, path, requestId) ?? slow(request, env, context, target, path, requestId);
+      return warmGateway(call) ?? slow(call);
     } catch (error) {
       logFailure("edge.fetch", instance.failed(error));
-      return observed(request, env, context, "", requestId).answered(unavailable(requestId));
+      return observed(call).answered(unavailable(requestId));
     }
   },
 };
@@ -79,7 +83,7 @@ function prepare(env) {
     generation = instance.generation;
     buffer = undefined;
     config = JSON.parse(bindings.configure(env));
-    config.error ??= observer.configure(env) ?? identities.configure(env);
+    config.error ??= observer.configure(env) ?? identities.configure(env) ?? limits.configure(env);
     if (config.error !== undefined) misconfigured(config.error);
     push.restart(config);
   }
@@ -100,13 +104,100 @@ function targetOf(url) {
   return start < 0 ? "*" : url.slice(start);
 }
 
-/** Asks `decide`; `SLOW` where the request does not fit. */
+/** Asks `decide`; where the request does not fit, it may be anything. */
 function ask(method, path, headers, address) {
   let text = method + "\n" + path + "\n" + (headers.get("x-api-key") ?? "") + "\n" + (headers.get("authorization") ?? "");
   if (address !== undefined) text += "\n" + address;
   const { read, written } = encoder.encodeInto(text, buffer);
   askedAt = Date.now();
-  return read < text.length ? SLOW : bindings.decide(written, address !== undefined, askedAt);
+  return read < text.length ? LOOKS_UP : bindings.decide(written, address !== undefined, askedAt);
+}
+
+/** A request to the gateway, as far as it can be answered at once. */
+function warmGateway(call) {
+  const { request, env, context, target, path, requestId } = call;
+  if (isPreflight(request.method, request.headers)) return preflight(call);
+  let answer = ask(request.method, path, request.headers);
+  if ((answer & KIND) === NEED_ADDRESS) {
+    answer = ask(request.method, path, request.headers, clientAddress(request, config, bindings.is_proxy) ?? "");
+  }
+  const kind = answer & KIND;
+  if (kind === SLOW || kind === NEED_ADDRESS) return undefined;
+  if (kind === FAILS || kind === LOOKS_UP) return failing(call, kind === LOOKS_UP);
+  if (answer & BACKGROUND) context.waitUntil(background(env));
+  if (askedAt >= push.due) push.arm(env, context);
+  const now = askedAt;
+  const identity = kind === PASS ? identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity) : undefined;
+  const sent = { request, target, env, config, identity, bearer: kind === BEARER, requestId, isProxy: bindings.is_proxy };
+  const onwards = () => {
+    const told = observer.active ? passed(call, kind, identity, now) : undefined;
+    const response = withIdentity(identity, now, requestId, () => forward(sent));
+    return told === undefined ? response : told.answered(response);
+  };
+  return identity?.tier ? withinTier(call, identity, undefined, onwards) : onwards();
+}
+
+/** A proxy's question about a warm key, and who asks whether he may ask about others. Whatever is unusual is `respond`'s. */
+function warmOwn(call) {
+  const { request, env, context, path, requestId } = call;
+  const { headers } = request;
+  if (path === INTROSPECT) {
+    const own = OWN_KEY.test(headers.get("x-api-key") ?? headers.get("authorization") ?? "");
+    return own ? undefined : failing(call, true);
+  }
+  if (config.forward_auth === "" || path !== FORWARD_AUTH + config.forward_auth) return undefined;
+  const original = config.forward_auth === "original";
+  const method = headers.get(original ? "x-original-method" : "x-forwarded-method") ?? "";
+  const uri = headers.get(original ? "x-original-uri" : "x-forwarded-uri") ?? "";
+  if (method === "" || method.includes(",") || uri.includes(", ")) return undefined;
+  if (isPreflight(method, headers)) return preflight(call);
+  const end = uri.indexOf("?");
+  const answer = ask(method, end < 0 ? uri : uri.slice(0, end), headers);
+  const kind = answer & KIND;
+  if (kind === FAILS || kind === LOOKS_UP) return failing(call, kind === LOOKS_UP);
+  if (kind !== PASS) return undefined;
+  if (answer & BACKGROUND) context.waitUntil(background(env));
+  if (askedAt >= push.due) push.arm(env, context);
+  const now = askedAt;
+  const identity = identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity);
+  const onwards = () => {
+    const told = observer.active ? passed(call, PASS, identity, now) : undefined;
+    const response = letIn(headers, identity, now, requestId);
+    return told === undefined ? response : told.answered(response);
+  };
+  return identity.tier ? withinTier(call, identity, undefined, onwards) : onwards();
+}
+
+/** Whether a request of this method may be a CORS preflight; `respond` knows whether it is one. */
+function isPreflight(method, headers) {
+  return method === "OPTIONS" && headers.has("access-control-request-method");
+}
+
+/** A browser sends no credential with a preflight: who does is treated like one who tries keys. */
+function preflight(call) {
+  const { headers } = call.request;
+  return headers.has("x-api-key") || headers.has("authorization") ? failing(call, true) : undefined;
+}
+
+/** Gives what comes of a request in which nobody's key was found, so far; or 429, where its address had too many of those. */
+function failing(call, looksUp) {
+  const { request, path, requestId } = call;
+  const proxied = path.startsWith(OWN) && isTrustedProxy(request.headers);
+  const address = proxied ? proxiedAddress(request.headers) : clientAddress(request, config, bindings.is_proxy);
+  const answer = limits.failing(looksUp, address, requestId, () => slow(call));
+  return answer instanceof Promise ? answer : observed(call).answered(answer); // `slow` tells of its own
+}
+
+/** Goes on unless the tier of the key is used up. Its use counts here, because only now is it known how it ends. */
+async function withinTier(call, identity, told, onwards) {
+  const { env, context, requestId } = call;
+  const refused = await limits.exceeded(env, identity.tier, identity.key, requestId);
+  try {
+    if (instance.call(() => bindings.count_use(identity.company, identity.key, refused === undefined))) context.waitUntil(background(env));
+  } catch (error) {
+    logFailure("edge.count", error);
+  }
+  return refused === undefined ? onwards() : (told ?? observed(call, identity)).answered(refused);
 }
 
 /** Gives what `work` gives once the identity, where there is one, can be handed on: at once, or when it has a new token. */
@@ -124,56 +215,25 @@ async function renewed(identity, now, requestId, work) {
   return work();
 }
 
-function warmGateway(request, env, context, target, path, requestId) {
-  if (request.method === "OPTIONS") return undefined;
-  let answer = ask(request.method, path, request.headers);
-  if ((answer & KIND) === NEED_ADDRESS) {
-    answer = ask(request.method, path, request.headers, clientAddress(request, config, bindings.is_proxy) ?? "");
-  }
-  const kind = answer & KIND;
-  if (kind === SLOW || kind === NEED_ADDRESS) return undefined;
-  if (answer & BACKGROUND) context.waitUntil(background(env));
-  if (askedAt >= push.due) push.arm(env, context);
-  const identity = kind === PASS ? identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity) : undefined;
-  const told = observer.active ? passed(request, env, context, path, requestId, kind, identity) : undefined;
-  const sent = { request, target, env, config, identity, bearer: kind === BEARER, requestId, isProxy: bindings.is_proxy };
-  const response = withIdentity(identity, askedAt, requestId, () => forward(sent));
-  return told === undefined ? response : told.answered(response);
-}
-
-/** A proxy's question about a warm key. Whatever is unusual is `respond`'s. */
-function warmForwardAuth(request, env, context, path, requestId) {
-  if (config.forward_auth === "" || path !== FORWARD_AUTH + config.forward_auth) return undefined;
-  const { headers } = request;
-  const original = config.forward_auth === "original";
-  const method = headers.get(original ? "x-original-method" : "x-forwarded-method") ?? "";
-  const uri = headers.get(original ? "x-original-uri" : "x-forwarded-uri") ?? "";
-  if (method === "" || method === "OPTIONS" || method.includes(",") || uri.includes(", ")) return undefined;
-  const end = uri.indexOf("?");
-  const answer = ask(method, end < 0 ? uri : uri.slice(0, end), headers);
-  if ((answer & KIND) !== PASS) return undefined;
-  if (answer & BACKGROUND) context.waitUntil(background(env));
-  if (askedAt >= push.due) push.arm(env, context);
-  const secret = headers.get("x-keyward-proxy");
-  const isTrusted = secret !== null && bindings.is_proxy(secret);
-  const identity = isTrusted || observer.active ? identities.of(answer >>> IDENTITY_SHIFT, bindings.last_identity) : undefined;
-  const told = observer.active ? passed(request, env, context, path, requestId, PASS, identity) : undefined;
-  const response = letIn(isTrusted ? identity : undefined, askedAt, requestId);
-  return told === undefined ? response : told.answered(response);
-}
-
 /** The answer to a proxy whose request may pass; with the identity only for one that has the secret. */
-function letIn(identity, now, requestId) {
+function letIn(headers, identity, now, requestId) {
+  const shown = isTrustedProxy(headers) ? identity : undefined;
   const own = [
     ["cache-control", "no-store"],
     ["x-request-id", requestId],
   ];
-  return withIdentity(identity, now, requestId, () => new Response(null, { headers: [...own, ...(identity?.headers ?? [])] }));
+  return withIdentity(shown, now, requestId, () => new Response(null, { headers: [...own, ...(shown?.headers ?? [])] }));
+}
+
+function isTrustedProxy(headers) {
+  const secret = headers.get("x-keyward-proxy");
+  return secret !== null && bindings.is_proxy(secret);
 }
 
 /** Everything that must be read or refused. */
-async function slow(request, env, context, target, path, requestId) {
-  const told = observed(request, env, context, path, requestId);
+async function slow(call) {
+  const { request, env, context, target, path, requestId } = call;
+  const told = observed(call);
   try {
     const address = clientAddress(request, config, bindings.is_proxy);
     const wrong = await identities.ready();
@@ -190,26 +250,30 @@ async function slow(request, env, context, target, path, requestId) {
     const [kind, number] = result.split("\n", 2);
     const text = () => result.slice(kind.length + number.length + 2);
     const identity = kind === "pass" ? identities.of(Number(number), text) : undefined;
-    if (path.startsWith(OWN)) return told.answered(letIn(identity, Date.now(), requestId));
-    told.decided(kind === "pass" ? "allowed" : kind, identity);
     const sent = { request, target, env, config, identity, bearer: kind === "bearer", requestId, isProxy: bindings.is_proxy };
-    return told.answered(withIdentity(identity, Date.now(), requestId, () => forward(sent)));
+    const onwards = () => {
+      if (path.startsWith(OWN)) return told.answered(letIn(request.headers, identity, Date.now(), requestId));
+      told.decided(kind === "pass" ? "allowed" : kind);
+      return told.answered(withIdentity(identity, Date.now(), requestId, () => forward(sent)));
+    };
+    return await (identity?.tier ? withinTier(call, identity, told, onwards) : onwards());
   } catch (error) {
     logFailure("edge.respond", error);
     return told.answered(unavailable(requestId));
   }
 }
 
-/** What is to be told of a request that was decided at once; `undefined`: nothing. */
-function passed(request, env, context, path, requestId, kind, identity) {
-  const describe = () => ({ requestId, ...route(request, path, config.forward_auth), begun: askedAt, code: PASSED[kind], identity });
+/** What is to be told of a request that was decided at once, at `begun`; `undefined`: nothing. */
+function passed(call, kind, identity, begun) {
+  const { request, env, context, path, requestId } = call;
+  const describe = () => ({ requestId, ...route(request, path, config.forward_auth), begun, code: PASSED[kind], identity });
   return observer.passed(request, env, context, describe);
 }
 
 /** What is to be told of any other request, gathered on its way. */
-function observed(request, env, context, path, requestId) {
-  const details = { requestId, ...route(request, path, config.forward_auth), begun: Date.now() };
-  return observer.begin(request, env, context, details);
+function observed(call, identity) {
+  const { request, env, context, path, requestId } = call;
+  return observer.begin(request, env, context, { requestId, ...route(request, path, config.forward_auth), begun: Date.now(), identity });
 }
 
 /** Polls and reports; a failure costs freshness, never a request. */

@@ -60,11 +60,16 @@ export function clientAddress(request, config, isProxy) {
     case "proxy": {
       const secret = headers.get("x-keyward-proxy");
       if (secret === null || !isProxy(secret)) return undefined;
-      return headers.get("x-real-ip") ?? headers.get("x-forwarded-for")?.split(",").at(-1)?.trim();
+      return proxiedAddress(headers);
     }
     default:
       return headers.get("cf-connecting-ip") ?? undefined;
   }
+}
+
+/** The client's address as a proxy says it, which somebody else has to trust: `X-Real-IP`, else the last of `X-Forwarded-For`, which it added. */
+export function proxiedAddress(headers) {
+  return headers.get("x-real-ip") ?? headers.get("x-forwarded-for")?.split(",").at(-1)?.trim();
 }
 
 /** The address of `203.0.113.7:4711` or `[2001:db8::1]:4711`, as a plain runtime names its peers. */

@@ -114,7 +114,7 @@ class Identity {
   /** `[name, value]` of each header that the origin gets. They may be sent while `isGood`. */
   headers;
 
-  /** `text`: owner, company, key id, expiry in milliseconds or 0, permissions, metadata, each on a line. `newest` gives the key that signs. */
+  /** `text`: owner, company, key id, tier or nothing, expiry in milliseconds or 0, permissions, metadata, each on a line. `newest` gives the key that signs. */
   constructor(text, settings, newest) {
     let rest = text;
     const line = () => {
@@ -123,7 +123,7 @@ class Identity {
       rest = rest.slice(end + 1);
       return first;
     };
-    [this.owner, this.company, this.key] = [line(), line(), line()];
+    [this.owner, this.company, this.key, this.tier] = [line(), line(), line(), line()];
     this.#expiresAt = Number(line()) || Infinity;
     this.#permissions = line();
     this.#settings = settings;

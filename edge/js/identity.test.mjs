@@ -24,7 +24,7 @@ const SECOND = {
   kid: "second",
 };
 const NOW = 1_800_000_000_000;
-const TEXT = 'ann\nacme\nkey_1\n0\norders.* orders.read\n{"plan":"pro"}';
+const TEXT = 'ann\nacme\nkey_1\n\n0\norders.* orders.read\n{"plan":"pro"}';
 
 let sign;
 
@@ -89,7 +89,7 @@ test("a token says who acts, for whom it is, and for how long", async () => {
 test("issuer and audience are settings, and nobody's permissions are an empty list", async () => {
   const keys = JSON.stringify({ keys: [SECOND] });
   const all = await identities({ IDENTITY_KEYS: keys, IDENTITY_ISSUER: " https://edge.example ", IDENTITY_AUDIENCE: "orders" });
-  const identity = all.of(1, () => "ann\nacme\nkey_1\n0\n\n{}");
+  const identity = all.of(1, () => "ann\nacme\nkey_1\n\n0\n\n{}");
   await identity.renew(NOW);
   const [{ kid }, { iss, aud, permissions }] = await opened(identity, SECOND);
   assert.deepEqual([kid, iss, aud, permissions], ["second", "https://edge.example", "orders", []]);
@@ -112,7 +112,7 @@ test("a token never outlives its key, and is not signed again where that would c
     [1_000, 0, 1],
     [400, 0, 0],
   ]) {
-    const identity = (await identities()).of(1, () => `ann\nacme\nkey_1\n${NOW + left}\n\n{}`);
+    const identity = (await identities()).of(1, () => `ann\nacme\nkey_1\n\n${NOW + left}\n\n{}`);
     await identity.renew(NOW);
     const [, claims] = await opened(identity);
     assert.deepEqual([claims.iat - NOW / 1000, claims.exp - NOW / 1000], [iat, exp], `${left} ms`);

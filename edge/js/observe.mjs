@@ -59,7 +59,7 @@ export class Observer {
     if (!told.log && !told.count && !told.timing) return undefined;
     const details = describe();
     const observed = new Observed(this, request, env, context, details, told);
-    observed.decided(details.code, details.identity);
+    observed.decided(details.code);
     return observed;
   }
 
@@ -102,7 +102,7 @@ export class Observer {
  * One request, from its arrival to the beginning of its answer.
  *
  * `details`: `requestId`; `endpoint`; `method` and `path` of the route that is asked for; `begun`, by the isolate's clock; of one that passed at
- * once also its `code` and `identity`.
+ * once also its `code`; its `identity` (`owner`, `company` and `key`), where that is known before anything is read.
  */
 class Observed {
   /** The bindings, with a place for notes: who writes there what is read, and who the key is, is edge/src/worker/io.mjs. */
@@ -122,14 +122,14 @@ class Observed {
     this.#context = context;
     this.#details = details;
     this.#told = told;
+    if (details.identity !== undefined) this.#noted.identity = namesOf(details.identity);
     this.env = Object.create(env, { noted: { value: this.#noted } });
   }
 
-  /** The request passes, as `code` says; `identity` has `owner`, `company` and `key`, where there is one. */
-  decided(code, identity) {
+  /** The request passes, as `code` says. */
+  decided(code) {
     this.#decidedAt = Date.now();
     this.#code = code;
-    if (identity !== undefined) this.#noted.identity = `${identity.owner}\n${identity.company}\n${identity.key}`;
   }
 
   /** The answer, or the promise of one, with what was wished for; the request is told of when the answer begins. */
@@ -154,6 +154,11 @@ class Observed {
     this.#observer.tell(facts, told, { request: this.#request, env: this.env, context: this.#context, method, path });
     return told.timing ? timed(response, facts) : response;
   }
+}
+
+/** An identity as edge/src/worker/respond.rs notes it, as far as it is told. */
+function namesOf({ owner, company, key }) {
+  return `${owner}\n${company}\n${key}`;
 }
 
 /** Which endpoint a path belongs to, and the route that is asked about there. */

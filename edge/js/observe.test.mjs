@@ -120,7 +120,8 @@ test("what the edge cannot do is a warning, what it refuses is not", () => {
 test("a problem that JavaScript answers with is told by its code, an origin's own answer of the same status is not", async () => {
   const one = isolate();
   const passes = (response) => (observed) => {
-    observed.decided("allowed", { owner: "ann", company: "acme", key: "key_1" });
+    observed.env.noted.identity = "ann\nacme\nkey_1";
+    observed.decided("allowed");
     return Promise.resolve(response);
   };
   await one.slow(one.request(), passes(problem(504, "origin_timeout", "late", "r1")));
@@ -161,7 +162,7 @@ test("that something does not answer is told also of requests that pass all the 
   const one = isolate();
   const passes = (got) => (observed) => {
     observed.env.noted.reads.push({ read: "kv-feed", ms: 3, got });
-    observed.decided("allowed", ["ann", "acme", "key_1"]);
+    observed.decided("allowed");
     return new Response("yes");
   };
   for (const got of ["failed", "found", "nothing"]) one.slow(one.request(), passes(got));
@@ -309,7 +310,8 @@ test("what was read is part of the timing, and an origin's own timing stays", as
   const answer = await one.slow(one.request(), (observed) => {
     now += 12;
     observed.env.noted.reads.push({ read: "kv-record", ms: 5, got: "nothing" }, { read: "shard", ms: 7, got: "found" });
-    observed.decided("allowed", { owner: "ann", company: "acme", key: "key_1" });
+    observed.env.noted.identity = "ann\nacme\nkey_1";
+    observed.decided("allowed");
     now += 100;
     return Promise.resolve(new Response("", { headers: { "server-timing": "db;dur=3" } }));
   });

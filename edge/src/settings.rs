@@ -2,6 +2,7 @@
 
 use keyward_shared::{
     digest::Digest,
+    record::Record,
     settings::{CommonSettings, SettingsError, Variables},
     shard::Shard,
     time::Millis,
@@ -49,6 +50,9 @@ pub struct EdgeSettings {
     /// `ACCEPT_IMPORTED`: a regular expression that imported keys have the shape of; empty: none is let in. Whether it is one, only
     /// JavaScript can tell.
     pub accept_imported: String,
+    /// What limits keys that name no tier: `RATE_LIMIT_DEFAULT`, empty where that is nothing. `None`: `RATE_LIMITS` is empty, no key is
+    /// limited. What they mean, the entry's JavaScript knows.
+    pub default_tier: Option<String>,
 }
 
 /// The secrets that proxies introduce themselves with. `Debug` prints none.
@@ -107,6 +111,7 @@ impl EdgeSettings {
             return Err(SettingsError::new("PROXY_SECRETS", "must be at least 16 characters each"));
         }
         let accept_imported = variables.or("ACCEPT_IMPORTED", "").trim().to_owned();
+        let default_tier = (!variables.or("RATE_LIMITS", "").is_empty()).then(|| variables.or("RATE_LIMIT_DEFAULT", "").trim().to_owned());
         let proxy_secrets = ProxySecrets(secrets);
         let common = CommonSettings::read(variables)?;
         Ok(Self {
@@ -119,11 +124,16 @@ impl EdgeSettings {
             proxy_secrets,
             push,
             accept_imported,
+            default_tier,
         })
     }
-}
 
-impl EdgeSettings {
+    /// The tier that limits the requests of a record's key; empty: none does.
+    pub fn tier_of<'a>(&'a self, record: &'a Record) -> &'a str {
+        let named = |default: &'a String| record.rate_limit.as_deref().unwrap_or(default);
+        self.default_tier.as_ref().map_or("", named)
+    }
+
     /// What this deployment calls itself in `CDN-Loop` (RFC 8586): the same at each of its edges, and nobody else's, because it is
     /// derived from the newest tag secret.
     pub fn loop_name(&self) -> String {
@@ -178,6 +188,21 @@ mod tests {
         );
         assert_eq!(read(&[("ORIGIN_URL", "http://elsewhere")]).unwrap().loop_name(), name, "every edge of it has the same");
         assert_ne!(read(&[("TAG_SECRETS", &"cd".repeat(32))]).unwrap().loop_name(), name);
+    }
+
+    #[test]
+    fn a_key_is_limited_by_its_tier_or_the_default_one_where_there_are_tiers() {
+        let tiers = ("RATE_LIMITS", "free=FREE 1/10, gold=GOLD 1/10");
+        for (set, named, plain) in [
+            (vec![], "", ""),
+            (vec![("RATE_LIMITS", " "), ("RATE_LIMIT_DEFAULT", "free")], "", ""),
+            (vec![tiers], "gold", ""),
+            (vec![tiers, ("RATE_LIMIT_DEFAULT", " free ")], "gold", "free"),
+        ] {
+            let (settings, record) = (read(&set).unwrap(), crate::verifier::testing::record());
+            assert_eq!(settings.tier_of(&record), plain, "{set:?}");
+            assert_eq!(settings.tier_of(&Record { rate_limit: Some("gold".into()), ..record }), named, "{set:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use keyward_shared::{
-    ids::KeyId,
+    ids::{CompanyId, KeyId},
     messages::{KeyUsage, UsageReport},
     record::Record,
     shard::Shard,
@@ -24,18 +24,22 @@ pub struct Usage {
 impl Usage {
     /// Counts one request that authenticated with the key of `record`.
     pub fn count(&mut self, record: &Record, now: Millis, allowed: bool) {
-        if !self.pending.contains_key(&record.key_id) {
+        self.count_key(record.shard, &record.company, &record.key_id, now, allowed);
+    }
+
+    /// The same by the names that the record has.
+    pub fn count_key(&mut self, shard: Shard, company: &CompanyId, key_id: &KeyId, now: Millis, allowed: bool) {
+        if !self.pending.contains_key(key_id) {
             if self.pending.len() >= MAX_KEYS {
                 self.next_report = Millis(0);
                 if self.pending.len() >= 2 * MAX_KEYS {
                     return; // reports fail and memory is bounded: better to lose a count than the isolate
                 }
             }
-            let entry =
-                KeyUsage { company: record.company.clone(), key_id: record.key_id.clone(), last_used_at: now, allowed: 0, refused: 0 };
-            self.pending.insert(record.key_id.clone(), (record.shard, entry));
+            let entry = KeyUsage { company: company.clone(), key_id: key_id.clone(), last_used_at: now, allowed: 0, refused: 0 };
+            self.pending.insert(key_id.clone(), (shard, entry));
         }
-        if let Some((_, entry)) = self.pending.get_mut(&record.key_id) {
+        if let Some((_, entry)) = self.pending.get_mut(key_id) {
             entry.last_used_at = entry.last_used_at.max(now);
             let counter = if allowed { &mut entry.allowed } else { &mut entry.refused };
             *counter = counter.saturating_add(1);

@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use keyward_shared::tiers;
+
 use crate::{
     config::{Binding, Config, Module, ObjectClass, Reach, Service, Socket, Source, Storage, Target, Worker},
     settings::Variables,
@@ -18,6 +20,9 @@ use crate::{
 /// The Durable Object namespaces: binding, class, what ids are derived from.
 const NAMESPACES: [(&str, &str, &str); 3] =
     [("SHARDS", "Shard", "keyward-shard"), ("FEED", "Feed", "keyward-feed"), ("REGISTRY", "Registry", "keyward-registry")];
+
+/// The module of the rate-limiting bindings.
+const RATE_LIMIT: &str = "keyward:rate-limit";
 
 /// How processes of one start reach each other.
 #[derive(Clone, Debug)]
@@ -64,6 +69,7 @@ pub fn control(modules: Vec<Module>, variables: &Variables, links: &Links, port:
             Service::Worker(relay),
         ],
         sockets: vec![socket("control", port), socket("relay", links.relay_port)],
+        wrappers: Vec::new(),
     }
 }
 
@@ -74,6 +80,7 @@ pub fn edge(modules: Vec<Module>, variables: &Variables, links: &Links, port: u1
     bindings.extend(object_bindings(Some("objects")));
     let origin = links.origin.clone().map(|address| Service::External { name: "origin", address });
     bindings.extend(origin.iter().map(|_| Binding::to("ORIGIN", Target::Service("origin"))));
+    bindings.extend(rate_limits(variables));
     let edge = Worker { name: "edge", modules, bindings, classes: Vec::new(), storage: None, outbound: Some("network") };
 
     let bindings = vec![Binding::text("RELAY_SECRET", &links.relay_secret), Binding::to("RELAY", Target::Service("relay"))];
@@ -89,7 +96,11 @@ pub fn edge(modules: Vec<Module>, variables: &Variables, links: &Links, port: u1
         Service::Worker(objects),
     ];
     services.extend(origin);
-    Config { services, sockets: vec![socket("edge", port)] }
+    Config {
+        services,
+        sockets: vec![socket("edge", port)],
+        wrappers: vec![Module { name: RATE_LIMIT.into(), source: Source::Script(include_str!("../js/rate-limit.mjs")) }],
+    }
 }
 
 fn texts(variables: &Variables) -> Vec<Binding> {
@@ -98,6 +109,19 @@ fn texts(variables: &Variables) -> Vec<Binding> {
 
 fn object_bindings(service: Option<&'static str>) -> impl Iterator<Item = Binding> {
     NAMESPACES.into_iter().map(move |(binding, class, _)| Binding::to(binding, Target::Objects { class, service }))
+}
+
+/// A binding for each tier of `RATE_LIMITS`, as the deployment's own configuration has them on Cloudflare.
+fn rate_limits(variables: &Variables) -> Vec<Binding> {
+    let tiers = variables.get("RATE_LIMITS").and_then(|text| tiers::parse(text).ok()).unwrap_or_default();
+    let mut bindings: Vec<Binding> = Vec::new();
+    for tier in tiers {
+        if bindings.iter().all(|known| known.name != tier.binding) {
+            let inner = vec![Binding::text("limit", tier.limit.to_string()), Binding::text("period", tier.period_s.to_string())];
+            bindings.push(Binding::to(tier.binding, Target::Wrapped { module: RATE_LIMIT, inner }));
+        }
+    }
+    bindings
 }
 
 fn classes() -> Vec<ObjectClass> {

@@ -15,6 +15,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Addresses that are listened on.
     pub sockets: Vec<Socket>,
+    /// Modules that make bindings of other ones: [`Target::Wrapped`].
+    pub wrappers: Vec<Module>,
 }
 
 /// A named thing that requests can be sent to.
@@ -127,6 +129,13 @@ pub enum Target {
         /// The Worker that exports it, where it is another.
         service: Option<&'static str>,
     },
+    /// What a module makes of bindings.
+    Wrapped {
+        /// The module, one of [`Config::wrappers`].
+        module: &'static str,
+        /// What it is given.
+        inner: Vec<Binding>,
+    },
 }
 
 /// A Durable Object class that a Worker exports.
@@ -164,7 +173,10 @@ impl Config {
     pub fn to_text(&self) -> String {
         let services = Value::List(self.services.iter().map(service).collect());
         let sockets = Value::List(self.sockets.iter().map(socket).collect());
-        let config = Value::Struct(vec![("services", services), ("sockets", sockets)]);
+        let internal = |module: &Module| Value::Struct([named_module(module), vec![("internal", Value::Word("true"))]].concat());
+        let modules = Value::List(self.wrappers.iter().map(internal).collect());
+        let extensions = Value::List(vec![Value::Struct(vec![("modules", modules)])]);
+        let config = Value::Struct(vec![("services", services), ("sockets", sockets), ("extensions", extensions)]);
         format!("using Workerd = import \"/workerd/workerd.capnp\";\nconst config :Workerd.Config = {config};\n")
     }
 }
@@ -232,16 +244,20 @@ fn worker(worker: &Worker) -> Value {
 }
 
 fn module(module: &Module) -> Value {
+    Value::Struct(named_module(module))
+}
+
+fn named_module(module: &Module) -> Vec<(&'static str, Value)> {
     let source = match &module.source {
         Source::ScriptFile(path) => ("esModule", Value::Embed(path.to_string_lossy().into_owned())),
         Source::Script(text) => ("esModule", Value::text(*text)),
         Source::WasmFile(path) => ("wasm", Value::Embed(path.to_string_lossy().into_owned())),
     };
-    Value::Struct(vec![("name", Value::text(&module.name)), source])
+    vec![("name", Value::text(&module.name)), source]
 }
 
-fn binding(binding: &Binding) -> Value {
-    let target = match &binding.target {
+fn binding(given: &Binding) -> Value {
+    let target = match &given.target {
         Target::Text(text) => ("text", Value::text(text)),
         Target::Kv(service) => ("kvNamespace", Value::text(*service)),
         Target::Service(service) => ("service", Value::text(*service)),
@@ -250,6 +266,10 @@ fn binding(binding: &Binding) -> Value {
             let designator = vec![("className", Value::text(*class)), ("serviceName", Value::text(*service))];
             ("durableObjectNamespace", Value::Struct(designator))
         }
+        Target::Wrapped { module, inner } => {
+            let inner = Value::List(inner.iter().map(binding).collect());
+            ("wrapped", Value::Struct(vec![("moduleName", Value::text(*module)), ("innerBindings", inner)]))
+        }
     };
-    Value::Struct(vec![("name", Value::text(&binding.name)), target])
+    Value::Struct(vec![("name", Value::text(&given.name)), target])
 }

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use keyward_shared::settings::{CommonSettings, SettingsError};
+use keyward_shared::{
+    settings::{CommonSettings, SettingsError},
+    tiers,
+};
 
 use crate::state::{IDENTITY_KEYS, Secrets};
 
@@ -53,6 +56,8 @@ impl Settings {
             ("OPERATOR_COMPANY", "demo"),
             ("CLIENT_ADDRESS", "peer"),
             ("PROXY_SECRETS", ""),
+            ("RATE_LIMITS", ""),
+            ("RATE_LIMIT_DEFAULT", ""),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -66,6 +71,7 @@ impl Settings {
         edge.insert("ORIGIN_URL".into(), inputs.origin_url.into());
         edge.insert("FORWARD_AUTH".into(), String::new());
         edge.insert(IDENTITY_KEYS.into(), inputs.secrets.setting(IDENTITY_KEYS));
+        edge.insert("ACCEPT_IMPORTED".into(), String::new());
 
         let mut control = both;
         for name in CONTROL_ONLY {
@@ -80,6 +86,9 @@ impl Settings {
             control.insert(name.clone(), value.clone());
         }
         let common = CommonSettings::read(&|name: &str| control.get(name).cloned())?;
+        if let Err(problem) = tiers::parse(&edge["RATE_LIMITS"]) {
+            return Err(SettingsError::new("RATE_LIMITS", problem));
+        }
         Ok(Self { edge, control, common })
     }
 }
@@ -137,5 +146,6 @@ mod tests {
     fn a_setting_that_the_workers_would_refuse_is_refused_before_the_start() {
         assert_eq!(resolve(Some(1.0), &[]).unwrap_err().name, "REVOCATION_BOUND_S");
         assert_eq!(resolve(None, &[("KEY_PREFIXES", "KW")]).unwrap_err().name, "KEY_PREFIXES");
+        assert_eq!(resolve(None, &[("RATE_LIMITS", "gold=100/60")]).unwrap_err().name, "RATE_LIMITS");
     }
 }

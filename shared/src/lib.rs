@@ -28,6 +28,7 @@ pub mod secret;
 pub mod settings;
 pub mod shard;
 pub mod tag;
+pub mod tiers;
 pub mod time;
 pub mod timing;
 

@@ -12,18 +12,21 @@ use std::{cell::RefCell, rc::Rc};
 
 use js_sys::{Date, Reflect};
 use keyward_shared::{
+    ids::{CompanyId, KeyId},
     json::{self, Object},
     messages,
+    problem::Code,
     settings::SettingsError,
+    shard::Shard,
     time::Millis,
 };
 use wasm_bindgen::prelude::*;
 
 use crate::{
-    gate::{self, Address, Outcome},
+    gate::{self, Address, Outcome, Refused},
     settings::{ClientAddress, EdgeSettings, ForwardAuth},
     usage::Usage,
-    verifier::{Attempt, Held, Progress, Verifier},
+    verifier::{Attempt, Held, Progress, Read, Verifier},
 };
 
 #[wasm_bindgen(module = "/src/worker/shape.mjs")]
@@ -92,7 +95,7 @@ pub fn configure(env: &JsValue) -> String {
                 .number("poll_ms", settings.common.timing.poll.0)
                 .number("feed_groups", settings.common.feed_groups.into())
                 .end();
-            let accepts: Option<fn(&str) -> bool> = if settings.accept_imported.is_empty() { None } else { Some(|text| has_shape(text)) };
+            let accepts: Option<fn(&str) -> bool> = if settings.accept_imported.is_empty() { None } else { Some(has_shape) };
             let verifier = Verifier::new(settings.common.clone()).accepting(accepts);
             STATE.set(Some(State { settings, verifier, usage: Usage::default(), report_expected_until: Millis(0) }));
             config
@@ -127,13 +130,18 @@ mod code {
     pub(super) const NEED_ADDRESS: u32 = 2;
     pub(super) const ANONYMOUS: u32 = 3;
     pub(super) const BEARER: u32 = 4;
+    /// Refused, and no read was needed: malformed or made up.
+    pub(super) const FAILS: u32 = 5;
+    /// No key of ours; only reads can tell whether it is an imported one.
+    pub(super) const LOOKS_UP: u32 = 6;
     pub(super) const BACKGROUND: u32 = 8;
     pub(super) const IDENTITY_SHIFT: u32 = 4;
 }
 
 /// Decides at once about the request in the first `length` bytes of the buffer: method, path, x-api-key,
 /// authorization and, where `asked_address`, the client's address, one per line. Refusals and whatever
-/// needs a read are `SLOW`.
+/// needs a read are `SLOW`; those of a credential that nobody gave out have numbers of their own, so that there can be a limit
+/// to them.
 #[wasm_bindgen]
 pub fn decide(length: usize, asked_address: bool, now: f64) -> u32 {
     BUFFER.with_borrow(|buffer| {
@@ -150,12 +158,16 @@ fn decide_text(state: &mut State, text: &str, asked_address: bool, now: Millis) 
     if asked_address {
         facts.address = Address::Asked(line().parse().ok());
     }
-    let Progress::Done(outcome) = gate::evaluate(&mut state.verifier, &facts, now, &mut Attempt::default()) else {
-        return code::SLOW;
+    let outcome = match gate::evaluate(&mut state.verifier, &facts, now, &mut Attempt::default()) {
+        Progress::Done(outcome) => outcome,
+        Progress::Need(Read::ImportedRecord(digest) | Read::ImportedShard(digest)) if !state.verifier.holds_imported(&digest) => {
+            return code::LOOKS_UP;
+        }
+        Progress::Need(_) => return code::SLOW,
     };
     let answer = match outcome {
         Outcome::Pass(held) => {
-            state.usage.count(&held.record, now, true);
+            state.count(&held, now, true);
             let identity = held.identity;
             LAST.set(Some(held));
             code::PASS | (identity << code::IDENTITY_SHIFT)
@@ -163,23 +175,44 @@ fn decide_text(state: &mut State, text: &str, asked_address: bool, now: Millis) 
         Outcome::PassAnonymous => code::ANONYMOUS,
         Outcome::PassBearer => code::BEARER,
         Outcome::NeedAddress => return code::NEED_ADDRESS,
+        Outcome::Refuse(Refused { code: Code::MalformedKey | Code::UnknownKey, .. }) => return code::FAILS,
         Outcome::Refuse(_) => return code::SLOW,
     };
     if background::is_due(state, now) { answer | code::BACKGROUND } else { answer }
 }
 
-/// The identity of the last decision that passed, as `js/identity.mjs` reads it. One per line: owner, company, key id, expiry
-/// in milliseconds or 0, permissions with spaces between, metadata. Call it right after [`decide`].
+/// The identity of the last decision that passed, as `js/identity.mjs` reads it. One per line: owner, company, key id, the tier
+/// that limits its requests, expiry in milliseconds or 0, permissions with spaces between, metadata. Call it right after [`decide`].
 #[wasm_bindgen]
 pub fn last_identity() -> String {
-    LAST.with_borrow(|last| last.as_deref().map(identity_lines).unwrap_or_default())
+    with_state(|state| LAST.with_borrow(|last| last.as_deref().map(|held| state.identity_lines(held)))).flatten().unwrap_or_default()
 }
 
-fn identity_lines(held: &Held) -> String {
-    let record = &held.record;
-    let expires_at = record.expires_at.unwrap_or_default().0;
-    let (permissions, metadata) = (record.permissions.to_scope(), record.metadata.as_str());
-    format!("{}\n{}\n{}\n{expires_at}\n{permissions}\n{metadata}", record.owner, record.company, record.key_id)
+impl State {
+    fn identity_lines(&self, held: &Held) -> String {
+        let record = &held.record;
+        let (tier, expires_at) = (self.settings.tier_of(record), record.expires_at.unwrap_or_default().0);
+        let (permissions, metadata) = (record.permissions.to_scope(), record.metadata.as_str());
+        format!("{}\n{}\n{}\n{tier}\n{expires_at}\n{permissions}\n{metadata}", record.owner, record.company, record.key_id)
+    }
+
+    /// Counts a use of a key. That of a key with a tier counts once it is known whether that is used up: [`count_use`].
+    fn count(&mut self, held: &Held, now: Millis, allowed: bool) {
+        if !allowed || self.settings.tier_of(&held.record).is_empty() {
+            self.usage.count(&held.record, now, allowed);
+        }
+    }
+}
+
+/// Counts a use of a key that has a tier. Whether background work is due.
+#[wasm_bindgen]
+pub fn count_use(company: &str, key_id: &str, allowed: bool) -> bool {
+    let (Ok(company), Ok(key_id)) = (CompanyId::new(company), KeyId::new(key_id)) else { return false };
+    let counted = |state: &mut State| {
+        state.usage.count_key(Shard::of(&company), &company, &key_id, now(), allowed);
+        background::is_due(state, now())
+    };
+    with_state(counted).unwrap_or(false)
 }
 
 /// Place and path of the rule for a route, with a space between; empty where no rule matches.

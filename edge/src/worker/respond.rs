@@ -1,10 +1,10 @@
 //! The slow path: whatever needs a read, every refusal, and Keyward's own endpoints under `/.keyward/`.
 
-use keyward_shared::{json, problem::Code, time::Millis};
+use keyward_shared::{json, problem::Code, record::Record, time::Millis};
 use wasm_bindgen::{JsValue, prelude::*};
 use web_sys::{Headers, Request, Response, ResponseInit};
 
-use super::{identity_lines, io, now, with_state};
+use super::{io, now, with_state};
 use crate::{
     answer::Answer,
     credentials, forward_auth,
@@ -19,10 +19,9 @@ use crate::{
 /// The most bytes of an introspection request.
 const MAX_BODY: u32 = 64 * 1024;
 
-/// Answers a request. Gives a `Response`, or, where the entry is to forward it or to let a proxy's request in, a text:
-/// `anonymous`, `bearer`, or `pass`, the identity's number and the identity, one item per line. `path` is the path as it was sent, `address` the
-/// client's, where it is known; `push` says whether push works, for health. `env` is that of this one request, which takes
-/// notes of what the log tells.
+/// Answers a request. Gives a `Response`, or, where the entry is to let it pass, a text: `anonymous`, `bearer`, or `pass`, the
+/// identity's number and the identity, one item per line. `path` is the path as it was sent, `address` the client's, where it is
+/// known; `push` says whether push works, for health. `env` is that of this one request, which takes notes of what the log tells.
 #[wasm_bindgen]
 pub async fn respond(
     request: Request,
@@ -32,28 +31,30 @@ pub async fn respond(
     address: Option<String>,
     push: bool,
 ) -> Result<JsValue, JsValue> {
-    let answer = match path.strip_prefix("/.keyward/") {
-        Some("health") => health(&env, &request, push).await,
-        Some("introspect") => introspection(&env, &request, &request_id).await,
+    let address = || address.as_deref().and_then(|text| text.parse().ok());
+    let passed = match path.strip_prefix("/.keyward/") {
+        Some("health") => Err(health(&env, &request, push).await),
+        Some("introspect") => Err(introspection(&env, &request, &request_id).await),
         Some(other) => match other.strip_prefix("forward-auth/").and_then(forward_auth::family) {
-            Some(family) => match proxy_question(&env, &request, family, &request_id).await {
-                Ok(text) => return Ok(text.into()),
-                Err(answer) => answer,
-            },
-            None => Answer::problem(Code::NotFound, "there is no such endpoint", &request_id),
+            Some(family) => proxy_question(&env, &request, family, &request_id).await,
+            None => Err(Answer::problem(Code::NotFound, "there is no such endpoint", &request_id)),
         },
-        None => {
-            let address = address.and_then(|text| text.parse().ok());
-            match gateway(&env, &request, &path, address).await {
-                Ok(text) => return Ok(text.into()),
-                Err(refused) => Answer::refusal(&refused, &request_id),
-            }
-        }
+        None => gateway(&env, &request, &path, address()).await.map_err(|refused| Answer::refusal(&refused, &request_id)),
     };
-    if let Some(code) = answer.code {
-        io::note(&env, "code", code.as_str());
+    match passed {
+        Ok(Outcome::Pass(held)) => {
+            let lines = with_state(|state| state.identity_lines(&held)).unwrap_or_default();
+            Ok(format!("pass\n{}\n{lines}", held.identity).into())
+        }
+        Ok(Outcome::PassBearer) => Ok("bearer".into()),
+        Ok(Outcome::PassAnonymous | Outcome::NeedAddress | Outcome::Refuse(_)) => Ok("anonymous".into()), // the last two are errors by now
+        Err(answer) => {
+            if let Some(code) = answer.code {
+                io::note(&env, "code", code.as_str());
+            }
+            response(&answer, &request_id)
+        }
     }
-    response(&answer, &request_id)
 }
 
 fn response(answer: &Answer, request_id: &str) -> Result<JsValue, JsValue> {
@@ -83,17 +84,22 @@ async fn drive<T>(env: &JsValue, deadline: Millis, mut step: impl FnMut(&mut Ver
     }
 }
 
+/// Notes for the log which key a request has.
+fn note_identity(env: &JsValue, held: &Held) {
+    let Record { owner, company, key_id, .. } = &held.record;
+    io::note(env, "identity", &format!("{owner}\n{company}\n{key_id}"));
+}
+
 /// Decides about one request and counts the use of its key.
 async fn decide(env: &JsValue, facts: &Facts<'_>) -> Result<Outcome, Refused> {
     let unavailable = || Refused { code: Code::VerifierUnavailable, detail: String::new(), permission: None, held: None };
-    let outcome = drive(env, io::deadline(), |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt))
-        .await
-        .ok_or_else(unavailable)?;
+    let outcome =
+        drive(env, io::deadline(), |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
     if let Some(held) = outcome.held() {
-        io::note(env, "identity", &identity_lines(held));
+        note_identity(env, held);
     }
     if let Some((held, allowed)) = outcome.used() {
-        with_state(|state| state.usage.count(&held.record, now(), allowed));
+        with_state(|state| state.count(held, now(), allowed));
     }
     match outcome {
         Outcome::Refuse(refused) => Err(refused),
@@ -102,7 +108,7 @@ async fn decide(env: &JsValue, facts: &Facts<'_>) -> Result<Outcome, Refused> {
     }
 }
 
-async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<core::net::IpAddr>) -> Result<String, Refused> {
+async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<core::net::IpAddr>) -> Result<Outcome, Refused> {
     let sent = CredentialHeaders::read(&request.headers());
     let method = request.method();
     let preflight = preflight(&method, &request.headers());
@@ -113,11 +119,7 @@ async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<c
         preflight: preflight.as_deref(),
         address: Address::Asked(address),
     };
-    Ok(match decide(env, &facts).await? {
-        Outcome::Pass(held) => passed(&held),
-        Outcome::PassBearer => "bearer".into(),
-        Outcome::PassAnonymous | Outcome::NeedAddress | Outcome::Refuse(_) => ANONYMOUS.into(),
-    })
+    decide(env, &facts).await
 }
 
 /// The method that a CORS preflight asks for, where the request is one.
@@ -126,15 +128,8 @@ fn preflight(method: &str, headers: &Headers) -> Option<String> {
     asks.then(|| headers::get(headers, "access-control-request-method")).flatten()
 }
 
-/// What the entry is told of a request that passes without an identity.
-const ANONYMOUS: &str = "anonymous";
-
-fn passed(held: &Held) -> String {
-    format!("pass\n{}\n{}", held.identity, identity_lines(held))
-}
-
-/// Whether the request that a proxy holds may pass. The proxy learns who acts only if it has the secret.
-async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, request_id: &str) -> Result<String, Answer> {
+/// Whether the request that a proxy holds may pass.
+async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, request_id: &str) -> Result<Outcome, Answer> {
     if with_state(|state| state.settings.forward_auth) != Some(Some(family)) {
         return Err(Answer::problem(Code::NotFound, "this forward-auth family is not configured", request_id));
     }
@@ -152,11 +147,7 @@ async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, r
     facts.address = Address::Asked(address);
     let preflight = preflight(&route.method, &request.headers());
     facts.preflight = preflight.as_deref();
-    match decide(env, &facts).await {
-        Ok(Outcome::Pass(held)) if trusted => Ok(passed(&held)),
-        Ok(_) => Ok(ANONYMOUS.into()),
-        Err(refused) => Err(Answer::refusal(&refused, request_id)),
-    }
+    decide(env, &facts).await.map_err(|refused| Answer::refusal(&refused, request_id))
 }
 
 async fn introspection(env: &JsValue, request: &Request, request_id: &str) -> Answer {
@@ -202,7 +193,7 @@ async fn may_introspect(env: &JsValue, sent: &CredentialHeaders, deadline: Milli
     };
     match drive(env, deadline, |verifier, now, attempt| introspect::judge(verifier, &caller, now, attempt)).await {
         Some(Finding::Active(held)) => {
-            io::note(env, "identity", &identity_lines(&held));
+            note_identity(env, &held);
             with_state(|state| state.usage.count(&held.record, now(), true));
             Ok(())
         }

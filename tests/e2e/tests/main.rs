@@ -30,7 +30,7 @@ mod restore;
 mod rights;
 mod rotation;
 mod stale;
-mod streaming;
 mod stores;
+mod streaming;
 mod webhooks;
 mod wrangler;

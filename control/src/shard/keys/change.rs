@@ -9,7 +9,7 @@ use crate::shard::{
     answer::Handled,
     ceilings::{self, Limits},
     failure::Failure,
-    keys::create::{check_lifetime, check_permissions, latest_expiry},
+    keys::create::{check_lifetime, check_permissions, check_tier, latest_expiry},
     keys::view::{status, trail, view},
     outbox, publish,
     query::Query,
@@ -62,6 +62,9 @@ impl<S: Sql> Turn<'_, S> {
         }
         if fields.has("rate_limit") {
             new.rate_limit = fields.label("rate_limit", 50);
+            if new.rate_limit != old.rate_limit {
+                check_tier(&mut fields, new.rate_limit.as_deref(), self.settings);
+            }
         }
         if fields.has("metadata") {
             new.metadata = fields.metadata("metadata").unwrap_or_default();

@@ -24,7 +24,10 @@ use crate::shard::{
     turn::{Turn, next_rev},
     validate::Fields,
 };
-use crate::sql::{Sql, Value as SqlValue};
+use crate::{
+    settings::ControlSettings,
+    sql::{Sql, Value as SqlValue},
+};
 
 /// What a request may say about a new key.
 const FIELDS: &[&str] = &["name", "expires_at", "permissions", "allowed_ips", "rate_limit", "metadata", "manages_keys", "owner", "digest"];
@@ -139,6 +142,7 @@ impl<S: Sql> Turn<'_, S> {
         let permissions = fields.permissions("permissions");
         let networks = fields.networks("allowed_ips").unwrap_or_default();
         let rate_limit = fields.label("rate_limit", 50);
+        check_tier(&mut fields, rate_limit.as_deref(), self.settings);
         let metadata = fields.metadata("metadata").unwrap_or_default();
         let manages_keys = fields.truth("manages_keys").unwrap_or(false);
         let named = fields.owner("owner");
@@ -256,6 +260,15 @@ pub(in crate::shard) fn check_permissions(fields: &mut Fields, asked: Option<&Pe
 /// shows.
 pub(in crate::shard) fn latest_expiry(max_days: Option<u64>, now: Millis) -> Option<Millis> {
     max_days.map(|days| Millis::from_secs((now.0 / 1_000).saturating_add(days.saturating_mul(86_400))))
+}
+
+/// Notes a rate limit that is no tier of the deployment, where it has tiers.
+pub(in crate::shard) fn check_tier(fields: &mut Fields, asked: Option<&str>, settings: &ControlSettings) {
+    let tiers = &settings.tiers;
+    if !tiers.is_empty() && asked.is_some_and(|asked| tiers.iter().all(|tier| tier.name != asked)) {
+        let names: Vec<_> = tiers.iter().map(|tier| tier.name.as_str()).collect();
+        fields.wrong("rate_limit", format!("must be one of {}", names.join(", ")));
+    }
 }
 
 /// Notes an expiry beyond what the company allows.
