@@ -11,7 +11,7 @@ use keyward_edge::{
 use keyward_shared::{permission::Permission, policy::Requirement, problem::Code, record::KeyState, time::Millis};
 
 use crate::{
-    edge::{Isolate, Request},
+    edge::{IMPORTED, Isolate, Request},
     model::{UNIVERSE, Worth},
     store::{Content, Value},
     world::{World, policy_subject},
@@ -43,7 +43,7 @@ pub fn broken(world: &World, invariant: &'static str, detail: String) {
 pub fn answered(world: &World, who: &Isolate, request: &Request, outcome: &Outcome, attempt: &Attempt) {
     match outcome {
         Outcome::Pass(held) => {
-            world.count("passed");
+            world.count(if request.text.starts_with(IMPORTED) { "passed, imported" } else { "passed" });
             known(world, who, request, held);
             passed(world, who, request, held, attempt);
         }
