@@ -50,22 +50,21 @@ pub struct Questions {
 /// Reads a form (RFC 7662 §2.1) or JSON body. The error names what is wrong and never the token.
 pub fn read(content_type: &str, body: &str) -> Result<Questions, (Code, String)> {
     let invalid = |detail: String| (Code::InvalidRequest, detail);
-    let questions = match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "application/x-www-form-urlencoded" => {
-            let mut tokens = form_urlencoded::parse(body.as_bytes()).filter(|(name, _)| name == "token").map(|(_, value)| value);
-            let token = tokens.next().ok_or_else(|| invalid("token is missing".into()))?.into_owned();
-            if tokens.next().is_some() {
-                return Err(invalid("token is repeated".into()));
-            }
-            // token_type_hint and extensions may be there (RFC 7662 §2.1); they change nothing.
-            Questions { list: vec![Question { token, method: None, path: None, permission: None, ip: None }], many: false }
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let questions = if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        let mut tokens = form_urlencoded::parse(body.as_bytes()).filter(|(name, _)| name == "token").map(|(_, value)| value);
+        let token = tokens.next().ok_or_else(|| invalid("token is missing".into()))?.into_owned();
+        if tokens.next().is_some() {
+            return Err(invalid("token is repeated".into()));
         }
-        "application/json" => {
-            let many = body.trim_start().starts_with('[');
-            let list = if many { json::from_str(body) } else { json::from_str(body).map(|one| vec![one]) };
-            Questions { list: list.map_err(|e| invalid(describe(e)))?, many }
-        }
-        _ => return Err((Code::UnsupportedMediaType, "send a form or JSON".into())),
+        // token_type_hint and extensions may be there (RFC 7662 §2.1); they change nothing.
+        Questions { list: vec![Question { token, method: None, path: None, permission: None, ip: None }], many: false }
+    } else if media_type.eq_ignore_ascii_case("application/json") {
+        let many = body.trim_start().starts_with('[');
+        let list = if many { json::from_str(body) } else { json::from_str(body).map(|one| vec![one]) };
+        Questions { list: list.map_err(|e| invalid(describe(e)))?, many }
+    } else {
+        return Err((Code::UnsupportedMediaType, "send a form or JSON".into()));
     };
     if questions.list.len() > MAX_QUESTIONS {
         return Err(invalid(format!("at most {MAX_QUESTIONS} questions at once")));
@@ -124,10 +123,7 @@ pub fn judge(verifier: &mut Verifier, question: &Question, now: Millis, attempt:
     }
     // Without an address there is nothing to hold against the key's networks: the asker did not say.
     let decision = match question.ip {
-        None => {
-            let anywhere = Record { networks: Vec::new(), ..held.record.clone() };
-            decide::decide(&anywhere, now, None, question.permission.as_ref())
-        }
+        None => decide::authenticate(&held.record, now).and_then(|()| decide::permit(&held.record, question.permission.as_ref())),
         address => decide::decide(&held.record, now, address, question.permission.as_ref()),
     };
     Progress::Done(match decision {

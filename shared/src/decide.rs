@@ -54,6 +54,11 @@ pub fn decide(record: &Record, now: Millis, address: Option<IpAddr>, required: O
     if !record.networks.is_empty() && !address.is_some_and(inside) {
         return Err(Refusal::AddressNotAllowed);
     }
+    permit(record, required)
+}
+
+/// Whether the owner's permissions cover what is asked for.
+pub fn permit(record: &Record, required: Option<&Permission>) -> Result<(), Refusal> {
     match required {
         Some(permission) if !record.permissions.allows(permission) => Err(Refusal::PermissionDenied),
         _ => Ok(()),

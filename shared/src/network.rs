@@ -22,7 +22,7 @@ pub struct Network(IpNet);
 impl Network {
     /// Whether `address` is inside; an IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address.to_canonical())
+        IpNet::new(address.to_canonical(), self.0.prefix_len()).is_ok_and(|net| net.trunc() == self.0)
     }
 
     /// Whether every address of `other` is inside.

@@ -174,13 +174,16 @@ async fn introspection(env: &JsValue, request: &Request, request_id: &str) -> An
     let deadline = io::deadline();
     let mut answers = Vec::with_capacity(questions.list.len());
     for question in &questions.list {
-        let finding = drive(env, deadline, |verifier, now, attempt| introspect::judge(verifier, question, now, attempt)).await;
-        match finding {
+        match judged(env, deadline, question).await {
             None | Some(Finding::Unavailable) if !questions.many => return Answer::problem(Code::VerifierUnavailable, "", request_id),
             finding => answers.push(introspect::answer(&finding.unwrap_or(Finding::Unavailable))),
         }
     }
     Answer::json(200, if questions.many { json::list(answers) } else { answers.pop().unwrap_or_default() })
+}
+
+async fn judged(env: &JsValue, deadline: Millis, question: &introspect::Question) -> Option<Finding> {
+    drive(env, deadline, |verifier, now, attempt| introspect::judge(verifier, question, now, attempt)).await
 }
 
 /// Whether the caller's own credential has the permission to ask.
@@ -191,7 +194,7 @@ async fn may_introspect(env: &JsValue, sent: &CredentialHeaders, deadline: Milli
         credentials::Sent::Ambiguous => return problem(Code::AmbiguousCredentials),
         credentials::Sent::One(text, _) => introspect::Question::about(text),
     };
-    match drive(env, deadline, |verifier, now, attempt| introspect::judge(verifier, &caller, now, attempt)).await {
+    match judged(env, deadline, &caller).await {
         Some(Finding::Active(held)) => {
             note_identity(env, &held);
             with_state(|state| state.usage.count(&held.record, now(), true));
