@@ -257,7 +257,12 @@ impl Prefixes {
 
     /// Whether keys with this prefix are this deployment's.
     pub fn contains(&self, prefix: &str) -> bool {
-        self.0.iter().any(|known| known.as_str() == prefix)
+        self.contains_bytes(prefix.as_bytes())
+    }
+
+    /// The same of bytes that need not be text.
+    pub fn contains_bytes(&self, prefix: &[u8]) -> bool {
+        self.0.iter().any(|known| known.as_str().as_bytes() == prefix)
     }
 }
 

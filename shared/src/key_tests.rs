@@ -84,6 +84,14 @@ fn a_text_that_is_no_key_says_why() {
 }
 
 #[test]
+fn the_length_is_checked_before_anything_else() {
+    // Whatever else is wrong with it, a text of another length costs no look at its characters and no hash.
+    for text in ["é".repeat(50_000), "_".repeat(100_000), format!("kw_live_{}", "0".repeat(100_000)), "\0".repeat(63)] {
+        assert_eq!(ParsedKey::parse(text.as_bytes()).err(), Some(KeyError::Length));
+    }
+}
+
+#[test]
 fn the_shortest_and_the_longest_prefix_make_keys_too() {
     let shard = Shard::of(&CompanyId::new("demo").unwrap());
     for text in ["a", "abcdefghijklmnop"] {

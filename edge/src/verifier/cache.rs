@@ -8,7 +8,7 @@ use core::{
 };
 use std::rc::Rc;
 
-use keyward_shared::{digest::Digest, feed::Subject, record::Record, shard::Shard, time::Millis, timing::Timing};
+use keyward_shared::{digest::Digest, feed::Subject, record::Record, shard::Shard, tag::Tag, time::Millis, timing::Timing};
 use lru::LruCache;
 
 /// The most records held; about 1 KB each.
@@ -48,6 +48,8 @@ pub struct Held {
     pub(super) standing: Cell<Standing>,
     /// The generation of the feed that `standing` was judged by.
     pub(super) judged_by: Cell<u32>,
+    /// The tag that the key last came with and that was found to be the issuer's.
+    pub(super) tag: Cell<Option<Tag>>,
 }
 
 /// Takes the digest's first bytes for a hash.
@@ -145,7 +147,8 @@ impl Records {
         });
         self.others.pop(&name);
         let (subjects, imported) = (record.subjects(), name.imported);
-        let held = Held { subjects, standing: Cell::new(standing), judged_by: Cell::new(0), identity, imported, record };
+        let (standing, judged_by, tag) = (Cell::new(standing), Cell::new(0), Cell::new(None));
+        let held = Held { subjects, standing, judged_by, tag, identity, imported, record };
         self.held.put(name, Entry::Held(Rc::new(held)));
     }
 

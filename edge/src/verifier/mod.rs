@@ -147,19 +147,22 @@ impl Verifier {
         if !self.settings.prefixes.contains(key.prefix()) {
             return Progress::Done(Verdict::Refused(Code::UnknownKey));
         }
-        let (shard, digest) = (key.shard(), key.digest());
+        let (shard, digest, tag) = (key.shard(), key.digest(), key.tag());
         let group = shard.feed_group(self.settings.feed_groups);
         let name = Name { digest, imported: false };
-        if let Some(held) = self.records.get(&name) {
+        let held = self.records.get(&name);
+        // With a wrong tag a key is made up wherever it comes, not only where it has not been seen yet.
+        if held.as_ref().is_none_or(|held| held.tag.get() != Some(tag)) && !self.settings.tag_secrets.made(tag, shard, &digest) {
+            return Progress::Done(Verdict::Refused(Code::UnknownKey));
+        }
+        if let Some(held) = held {
             if held.record.shard != shard {
                 return Progress::Done(Verdict::Refused(Code::UnknownKey));
             }
+            held.tag.set(Some(tag));
             return self.judge(held, group, digest, now, attempt);
         }
         if attempt.confirmed_absent || self.records.is_absent(&name, now, &self.settings.timing) {
-            return Progress::Done(Verdict::Refused(Code::UnknownKey));
-        }
-        if !self.settings.tag_secrets.made(key.tag(), shard, &digest) {
             return Progress::Done(Verdict::Refused(Code::UnknownKey));
         }
         self.first_of(&[Read::Record(shard, digest), Read::Resolve(shard, digest)], false, now, attempt)

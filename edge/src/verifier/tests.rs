@@ -13,7 +13,7 @@ use crate::gate::{self, Outcome};
 mod gate_tests;
 mod imported;
 mod limits;
-mod stores;
+mod stored;
 
 const T: u64 = 1_000_000;
 
@@ -109,6 +109,26 @@ fn what_is_not_a_key_or_not_the_issuers_is_refused_without_a_read() {
         (&wrong_tag, "unknown_key"),
     ] {
         assert_eq!(verify(&mut verifier(), sent, T, &World::default()), (vec![], code.to_owned()), "{sent}");
+    }
+}
+
+#[test]
+fn a_wrong_tag_is_refused_also_where_the_key_itself_is_in_use() {
+    let (good, other) = (key(1).0, key(2).0);
+    let tag_at = good.len() - 13;
+    let covered = format!("{}{}", &good[..tag_at], &other[tag_at..tag_at + 7]);
+    let sum = keyward_shared::base62::encode::<6>(u64::from(crc32(covered.as_bytes())));
+    let spliced = format!("{covered}{}", core::str::from_utf8(&sum).unwrap());
+    let mut verifier = verifier();
+    let world = World { record: stored(1, &record()), ..World::default() };
+    for (text, reads, said) in [
+        (&spliced, vec![], "unknown_key"),
+        (&good, vec!["record"], "Active"),
+        (&spliced, vec![], "unknown_key"),
+        (&good, vec![], "Active"),
+        (&spliced, vec![], "unknown_key"),
+    ] {
+        assert_eq!(verify(&mut verifier, text, T, &world), (reads, said.to_owned()));
     }
 }
 
