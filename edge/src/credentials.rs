@@ -1,6 +1,8 @@
 //! Which credential a request carries: `x-api-key` or `Authorization: Bearer` (RFC 6750 §2.1), never the
 //! query, a cookie or the body. Whether it is a key, and whose, is the verifier's question.
 
+use keyward_shared::key::Prefixes;
+
 /// The header that a credential came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -33,7 +35,7 @@ impl core::fmt::Debug for Sent<'_> {
 }
 
 /// Reads the two headers. The runtime joins a repeated header with a comma, and no key has one, so a comma
-/// is refused rather than guessed at.
+/// is refused rather than guessed at. White space around a value was removed by whoever read it from the wire.
 pub fn extract<'a>(x_api_key: Option<&'a str>, authorization: Option<&'a str>) -> Sent<'a> {
     if [x_api_key, authorization].into_iter().flatten().any(|value| value.as_bytes().contains(&b',')) {
         return Sent::Ambiguous;
@@ -56,13 +58,42 @@ fn bearer(value: &str) -> Option<&str> {
     {
         return None;
     }
-    let token = token.trim_matches(' ');
+    // One space: what stands after it is the token, and no key begins with a space.
+    let token = token.strip_prefix(' ').unwrap_or(token);
     (!token.is_empty()).then_some(token)
+}
+
+/// Whether a word of `text`, which is no key, begins as this deployment's keys do: a key that was mistyped, quoted or sent with something
+/// around it. Nobody else may get to see that. Words end where neither base64url nor a key goes on, so a JWT is not taken for one.
+pub fn resembles_a_key(text: &str, prefixes: &Prefixes) -> bool {
+    let words = text.as_bytes().split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')));
+    words.filter_map(|word| word.get(..word.iter().rposition(|b| *b == b'_')?)).any(|prefix| prefixes.contains_bytes(prefix))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_resembles_a_key_is_told_from_an_applications_own_tokens() {
+        let prefixes = Prefixes::parse("kw_live,k").unwrap();
+        for (text, resembles) in [
+            ("kw_live_MDeuq7Rm2ZxV0bTgYc9LwN4sKd8HfA1eHJcGDjP1R2TU5", true),
+            ("\"kw_live_MDeuq7Rm\"", true),
+            (" kw_live_MDeuq7Rm", true),
+            ("secret-token:kw_live_MDeuq7Rm", true),
+            ("kw_live_MDeuq7Rm x", true),
+            ("k_MDeuq7Rm", true),
+            ("kw_live", false),
+            ("kw_test_MDeuq7Rm", false),
+            ("kw_live_session_MDeuq7Rm", false),
+            ("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.a-k_9kw_live_0Zz", false),
+            ("app_session_MDeuq7Rm", false),
+            ("", false),
+        ] {
+            assert_eq!(resembles_a_key(text, &prefixes), resembles, "{text}");
+        }
+    }
 
     #[test]
     fn a_credential_is_read_from_either_header() {
@@ -71,10 +102,11 @@ mod tests {
             (None, None, Sent::Nothing),
             (Some(""), None, Sent::Nothing),
             (Some("k"), None, Sent::One("k", ApiKey)),
+            (Some("k "), None, Sent::One("k ", ApiKey)),
             (None, Some("Bearer k"), Sent::One("k", Bearer)),
             (None, Some("bearer k"), Sent::One("k", Bearer)),
             (None, Some("BEARER k"), Sent::One("k", Bearer)),
-            (None, Some("Bearer  k"), Sent::One("k", Bearer)),
+            (None, Some("Bearer  k"), Sent::One(" k", Bearer)),
             (None, Some("Bearer\tk"), Sent::One("\tk", Bearer)),
             (None, Some("Bearer"), Sent::Nothing),
             (None, Some("Bearer "), Sent::Nothing),

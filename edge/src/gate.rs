@@ -172,7 +172,9 @@ fn with_credential(
 ) -> Progress<Outcome> {
     let verdict = match verifier.verify(text.as_bytes(), now, attempt) {
         // Not a key at all, in Authorization: it may be the application's own, if the route says so.
-        Progress::Done(Verdict::Refused(Code::MalformedKey)) if source == Source::Bearer => {
+        Progress::Done(Verdict::Refused(Code::MalformedKey))
+            if source == Source::Bearer && !credentials::resembles_a_key(text, &verifier.settings().prefixes) =>
+        {
             return match asked(verifier, facts, now, attempt) {
                 Progress::Done(Some(asked)) if asked.leaves_bearer_to_origin() => Progress::Done(Outcome::PassBearer),
                 Progress::Done(_) => Outcome::refuse(Code::MalformedKey),

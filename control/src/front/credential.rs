@@ -100,10 +100,9 @@ fn sent<'a>(x_api_key: Option<&'a str>, authorization: Option<&'a str>) -> Sent<
     }
 }
 
-/// The token of a Bearer credential (RFC 6750 §2.1); `None` for other schemes.
+/// The token of a Bearer credential (RFC 6750 §2.1), after one space; `None` for other schemes.
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
-    let token = token.trim_matches(' ');
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
@@ -125,7 +124,8 @@ mod tests {
             (Some(""), None, Sent::Nothing),
             (Some("k"), None, Sent::One("k")),
             (None, Some("Bearer k"), Sent::One("k")),
-            (None, Some("bEARER  k"), Sent::One("k")),
+            (None, Some("bEARER k"), Sent::One("k")),
+            (None, Some("Bearer  k"), Sent::One(" k")),
             (None, Some("Bearer"), Sent::Nothing),
             (None, Some("Bearer "), Sent::Nothing),
             (None, Some("Basic k"), Sent::Nothing),

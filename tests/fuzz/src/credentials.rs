@@ -114,10 +114,10 @@ fn naively<'a>(x_api_key: Option<&'a str>, authorization: Option<&'a str>) -> Se
 }
 
 /// The scheme is the longest run of token characters (RFC 9110 §11.4) at the beginning; a slash belongs to no scheme and
-/// is not let to end one either.
+/// is not let to end one either. One space parts it from the token.
 fn token(value: &str) -> Option<&str> {
     let end = value.find(|c: char| !(c.is_ascii_alphanumeric() || "-._~+/".contains(c))).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
-    let token = rest.trim_matches(' ');
+    let token = rest.strip_prefix(' ').unwrap_or(rest);
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
