@@ -145,6 +145,8 @@ function whyUnfit(request, target, requestId) {
     if (request.headers.has("content-length") && request.headers.has("transfer-encoding")) {
       return invalid("Content-Length and Transfer-Encoding contradict each other", requestId);
     }
+    // Any other coding would stay on the body and be lost from the headers.
+    if ((request.headers.get("transfer-encoding") ?? "chunked").toLowerCase() !== "chunked") return invalid("the transfer coding is not chunked alone", requestId);
     if ((method === "GET" || method === "HEAD") && hasBody(request)) return invalid(`${method} with a body is not forwarded`, requestId);
   }
   // The runtime drops or replaces these; all others it forwards, some of them percent-encoded.
