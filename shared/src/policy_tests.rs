@@ -62,6 +62,24 @@ fn the_first_rule_that_matches_wins() {
 }
 
 #[test]
+fn the_documentations_policies_can_be_used_and_ask_what_it_says() {
+    let page = include_str!("../../docs/policy.md");
+    let examples: Vec<&str> = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 5);
+    let compiled: Vec<_> = examples.into_iter().map(policy).collect();
+    let cells = |line: &'static str| line.split('`').skip(1).step_by(2).collect::<Vec<_>>();
+    let table = page.lines().skip_while(|line| *line != "| request | asks for |").skip(2).take_while(|line| line.starts_with('|'));
+    let mut rows = 0;
+    for line in table {
+        let [request, expected] = cells(line)[..] else { panic!("{line}") };
+        let (method, path) = request.split_once(' ').unwrap();
+        assert_eq!(asked(&compiled[0], method, path), expected, "{request}");
+        rows += 1;
+    }
+    assert_eq!(rows, 13);
+}
+
+#[test]
 fn a_first_segment_is_recognized_however_it_is_encoded() {
     for (pattern, path) in [
         ("/a:b/**", "/a%3Ab/c"),
