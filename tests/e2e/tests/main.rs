@@ -4,6 +4,7 @@
 
 mod asking;
 mod backup;
+mod bad_inputs;
 mod control;
 mod directory;
 mod endurance;
@@ -17,13 +18,14 @@ mod introspection;
 mod keys;
 mod leaks;
 mod life;
+mod limits;
 mod loops;
 mod observe;
-mod limits;
 mod oidc;
 mod outage;
 mod page;
 mod panics;
+mod policy;
 mod proxies;
 mod push;
 mod races;
