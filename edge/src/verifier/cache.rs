@@ -148,7 +148,7 @@ impl Records {
         self.others.pop(&name);
         let (subjects, imported) = (record.subjects(), name.imported);
         let (standing, judged_by, tag) = (Cell::new(standing), Cell::new(0), Cell::new(None));
-        let held = Held { subjects, standing, judged_by, tag, identity, imported, record };
+        let held = Held { record, identity, imported, subjects, standing, judged_by, tag };
         self.held.put(name, Entry::Held(Rc::new(held)));
     }
 

@@ -252,6 +252,6 @@ fn parsed(text: &str) -> Answer {
     let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
     let mut answer = Answer { status, headers: headers.collect(), body: String::new() };
     let length = answer.header("content-length").parse().unwrap_or(body.len());
-    answer.body = body.get(..length).unwrap_or(body).to_owned();
+    body.get(..length).unwrap_or(body).clone_into(&mut answer.body);
     answer
 }
