@@ -23,7 +23,7 @@ pub fn forward_auth(data: &[u8]) {
             let (method, uri) = (method.unwrap(), uri.unwrap());
             assert_eq!(route.method, method);
             let rest = uri.strip_prefix(&route.path).expect("the path is how the URI begins");
-            assert!(!route.path.contains(['?', '#']) && (rest.is_empty() || rest.starts_with(['?', '#'])));
+            assert!(!route.path.contains('?') && (rest.is_empty() || rest.starts_with('?')));
             if path::check(&route.path).is_ok() {
                 one_reading(&route.path);
                 let url = Url::parse(&format!("https://origin.example{uri}")).unwrap();
