@@ -43,11 +43,12 @@ export class Push {
     this.due = config.push ? 0 : Infinity;
   }
 
-  /** Whether each group in use has a hanging request, or had one that succeeded a moment ago. */
+  /** Whether each group in use has a hanging request, or had one that succeeded a moment ago. After a failure the next one has to show it first. */
   works() {
     const now = Date.now();
+    const hangs = (group) => group.open && group.failure === undefined && now < group.next;
     const groups = [...this.#groups.values()];
-    return groups.length > 0 && groups.every((group) => (group.open && now < group.next) || now < group.succeededAt + WORKS_MS);
+    return groups.length > 0 && groups.every((group) => hangs(group) || now < group.succeededAt + WORKS_MS);
   }
 
   /** Opens the request of one group that has none; where several lack one, the next requests open the others. Never throws. */
@@ -81,10 +82,12 @@ export class Push {
     let polls = 0;
     let failure;
     try {
-      const { status, text } = await ask(env, number, `${this.#config.push}?group=${number}&known=${stamp}`);
+      // Who is behind is answered at once: after a failure that shows whether the object answers again.
+      const known = group.failure === undefined ? stamp : Math.max(0, stamp - 1);
+      const { status, text } = await ask(env, number, `${this.#config.push}?group=${number}&known=${known}`);
       if (!isCurrent()) return;
-      // A feed that is not believed leaves the stamp as it was: asked again at once, the object would answer at once, again and again.
-      const succeeded = status === 200 ? this.#bindings.take_feed(number, text) > stamp : status === 204;
+      // After a feed that is not believed, or not newer, the object would answer at once, again and again.
+      const succeeded = status === 200 ? this.#bindings.take_feed(number, text) > known : status === 204;
       if (!succeeded) {
         polls = status === 404 ? NOT_SUPPORTED : status === 429 ? FULL : FAILED();
         failure = status === 200 ? "the feed is not to be believed" : `status ${status}`;

@@ -23,9 +23,9 @@ function world({ config = CONFIG, stamps = [1] } = {}) {
   const asked = [];
   const logged = [];
   const bindings = {
-    // A feed's text is its stamp here; older ones and what is not a number are not believed.
+    // A feed's text is its stamp here; what is not a number is not believed.
     take_feed: (group, text) => {
-      if (stamps[group] === undefined) return -1;
+      if (stamps[group] === undefined || Number.isNaN(Number(text ?? 0))) return -1;
       if (Number(text) > stamps[group]) stamps[group] = Number(text);
       return stamps[group];
     },
@@ -157,6 +157,28 @@ test("a request whose end the platform never told is followed by another", async
   one.asked[0].answer(503);
   await one.settled();
   assert.equal(one.push.works(), true, "what the lost one is answered does not matter any more");
+  await one.end();
+});
+
+test("after a failure the next request is answered at once, and only then push is said to work", async () => {
+  const one = world({ stamps: [7] });
+  one.request();
+  one.asked[0].fail(new Error("no answer in time"));
+  await one.settled();
+  for (const [answer, status, works] of [["nonsense", 200, false], ["", 503, false], ["7", 200, true]]) {
+    now += 1.5 * POLL;
+    one.request();
+    assert.equal(one.asked.at(-1).url, "http://object/edge/push?group=0&known=6");
+    assert.equal(one.push.works(), false, "it hangs, which an object that answers nobody lets it do, too");
+    one.asked.at(-1).answer(status, answer);
+    await one.settled();
+    assert.equal(one.push.works(), works);
+  }
+  now += 100;
+  one.request();
+  assert.equal(one.asked.at(-1).url, "http://object/edge/push?group=0&known=7");
+  now += 26_999;
+  assert.equal(one.push.works(), true);
   await one.end();
 });
 

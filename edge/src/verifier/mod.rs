@@ -241,6 +241,15 @@ impl Verifier {
 
     /// Takes in what a read gave. Whatever cannot be believed counts as unavailable.
     pub fn provide(&mut self, read: Read, result: Lookup, now: Millis, attempt: &mut Attempt) {
+        self.take(read, result, now, attempt);
+    }
+
+    /// Takes in a feed that its object gave unasked; whether it can be believed.
+    pub fn take_pushed(&mut self, group: u16, feed: String, now: Millis) -> bool {
+        self.take(Read::FeedDirect(group), Lookup::Found(feed), now, &mut Attempt::default())
+    }
+
+    fn take(&mut self, read: Read, result: Lookup, now: Millis, attempt: &mut Attempt) -> bool {
         attempt.made.push(read);
         let timing = self.settings.timing;
         let believed = match (read, result) {
@@ -272,6 +281,7 @@ impl Verifier {
         // A stored feed that is too old answers nothing either: the next requests need not look again at once.
         let helped = believed && !matches!(read, Read::Feed(group) if !self.feeds.is_fresh(group, now, &timing));
         self.feeds.note(read, helped, now, &timing);
+        believed
     }
 
     /// Takes what the authority says about a key. `shard`: where it must be; `None`: imported, the record says it itself.

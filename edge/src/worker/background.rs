@@ -6,7 +6,7 @@ use keyward_shared::time::Millis;
 use wasm_bindgen::prelude::*;
 
 use super::{State, io, now, with_state};
-use crate::verifier::{Attempt, Lookup, Read};
+use crate::verifier::{Attempt, Read};
 
 /// The longest that a task waits for the next report to be due: the platform ends it after 30 s.
 const LONGEST_WAIT: Millis = Millis(25_000);
@@ -35,14 +35,12 @@ async fn poll(env: &JsValue) {
 
 /// Takes in a feed of `group` that the Feed object pushed, where there is one; it is checked like one that was asked
 /// for. Gives the stamp of the isolate's latest feed in milliseconds: 0 where there is none yet, -1 where the group is
-/// not in use.
+/// not in use, or where what was pushed is not to be believed.
 #[wasm_bindgen]
 pub fn take_feed(group: u16, pushed: Option<String>) -> f64 {
     let stamp = with_state(|state| {
-        if let Some(feed) = pushed {
-            state.verifier.provide(Read::FeedDirect(group), Lookup::Found(feed), now(), &mut Attempt::default());
-        }
-        state.verifier.feed_stamp(group)
+        let believed = pushed.is_none_or(|feed| state.verifier.take_pushed(group, feed, now()));
+        if believed { state.verifier.feed_stamp(group) } else { None }
     });
     #[allow(clippy::cast_precision_loss)] // far below 2^53
     stamp.flatten().map_or(-1.0, |stamp| stamp.0 as f64)
