@@ -82,8 +82,8 @@ export class Push {
     let polls = 0;
     let failure;
     try {
-      // Who is behind is answered at once: after a failure that shows whether the object answers again.
-      const known = group.failure === undefined ? stamp : Math.max(0, stamp - 1);
+      // Who has nothing is answered at once: after a failure that shows whether the object answers again, before a request hangs there.
+      const known = group.failure === undefined ? stamp : 0;
       const { status, text } = await ask(env, number, `${this.#config.push}?group=${number}&known=${known}`);
       if (!isCurrent()) return;
       // After a feed that is not believed, or not newer, the object would answer at once, again and again.
@@ -100,7 +100,7 @@ export class Push {
     const now = Date.now();
     group.open = false;
     group.next = now + Math.max(SPACING_MS, polls * this.#config.poll_ms);
-    if (failure === undefined) group.succeededAt = now;
+    if (failure === undefined && group.failure === undefined) group.succeededAt = now;
     // Told when it begins and when it ends, not each time.
     if (failure !== group.failure) console.warn(JSON.stringify({ level: "warn", event: "push", group: number, failure: failure ?? null }));
     group.failure = failure;

@@ -160,23 +160,24 @@ test("a request whose end the platform never told is followed by another", async
   await one.end();
 });
 
-test("after a failure the next request is answered at once, and only then push is said to work", async () => {
+test("after a failure the next request is one that is answered at once, and only the one after that is said to work", async () => {
   const one = world({ stamps: [7] });
   one.request();
   one.asked[0].fail(new Error("no answer in time"));
   await one.settled();
-  for (const [answer, status, works] of [["nonsense", 200, false], ["", 503, false], ["7", 200, true]]) {
+  for (const [answer, status] of [["nonsense", 200], ["", 503], ["7", 200]]) {
     now += 1.5 * POLL;
     one.request();
-    assert.equal(one.asked.at(-1).url, "http://object/edge/push?group=0&known=6");
+    assert.equal(one.asked.at(-1).url, "http://object/edge/push?group=0&known=0");
     assert.equal(one.push.works(), false, "it hangs, which an object that answers nobody lets it do, too");
     one.asked.at(-1).answer(status, answer);
     await one.settled();
-    assert.equal(one.push.works(), works);
+    assert.equal(one.push.works(), false);
   }
   now += 100;
   one.request();
   assert.equal(one.asked.at(-1).url, "http://object/edge/push?group=0&known=7");
+  assert.equal(one.push.works(), true);
   now += 26_999;
   assert.equal(one.push.works(), true);
   await one.end();

@@ -247,6 +247,11 @@ async fn a_control_plane_that_dies_with_its_acknowledgement_leaves_the_bound_to_
     // Started anew they know nothing but what the store says, and that is old.
     for edge in [1, 2] {
         scene.world.system.kill_edge(edge).await;
+        // Everybody who asks has to notice, or it would seem to let in again what it refused.
+        for key in &scene.keys {
+            let gone = async || if key.probes[edge].last().unwrap().outcome == Outcome::NoAnswer { Ok(()) } else { Err("not noticed") };
+            eventually(BOUND, gone).await;
+        }
         scene.world.system.start_edge(edge).await.unwrap();
     }
     sleep(BOUND + Duration::from_millis(500)).await;
