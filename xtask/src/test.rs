@@ -105,7 +105,7 @@ fn perform(step: Step, tally: &mut Tally) -> Result<()> {
             let python = tools::pyjwt()?; // some verify identities in Python
             let [nginx, caddy] = tools::proxies()?; // and some let these ask
             let mut tests = cargo();
-            tests.env("KEYWARD_PYTHON", python).env("NGINX", nginx).env("CADDY", caddy);
+            tests.env("KEYWARD_PYTHON", python).env("KEYWARD_NGINX", nginx).env("KEYWARD_CADDY", caddy);
             count(tests.args(["test", "--package", "keyward-e2e", "--no-fail-fast"]), tally)
         }
         Step::Contract => {

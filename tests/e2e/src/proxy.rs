@@ -54,7 +54,7 @@ impl Proxy {
         );
         let file = folder.path().join("nginx.conf");
         fs::write(&file, config).unwrap();
-        let mut command = Command::new(program("NGINX", "nginx"));
+        let mut command = Command::new(program("KEYWARD_NGINX", "nginx"));
         command.arg("-p").arg(folder.path()).arg("-c").arg(&file).args(["-e", "stderr"]);
         Self::start(command, folder, port).await
     }
@@ -63,7 +63,7 @@ impl Proxy {
     pub async fn caddy(edge: &str, origin: &str) -> Self {
         let folder = StateFolder::temporary().unwrap();
         let port = free_port().unwrap();
-        let mut command = Command::new(program("CADDY", "caddy"));
+        let mut command = Command::new(program("KEYWARD_CADDY", "caddy"));
         command.args(["run", "--adapter", "caddyfile", "--config"]).arg(build::repository().join("docs/integrations/Caddyfile"));
         command.env("KEYWARD_LISTEN", format!("http://:{port}"));
         command.env("KEYWARD_EDGE", host(edge)).env("KEYWARD_ORIGIN", host(origin)).env("KEYWARD_PROXY_SECRET", SECRET);
@@ -123,5 +123,7 @@ fn program(variable: &str, name: &str) -> PathBuf {
 
 fn missing(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();
-    format!("{program} cannot be run. `cargo xtask test` brings nginx and Caddy; NGINX and CADDY name them where they are elsewhere")
+    format!(
+        "{program} cannot be run. `cargo xtask test` brings nginx and Caddy; KEYWARD_NGINX and KEYWARD_CADDY name them where they are elsewhere"
+    )
 }
