@@ -108,7 +108,7 @@ enum Place {
     Api(Found),
     Start,
     Asset,
-    Keys,
+    Page,
     SignIn,
     SignOut,
     Health,
@@ -128,16 +128,17 @@ fn place(request: &Request) -> Result<Place, Answer> {
         "/health" => (Place::Health, &["GET", "HEAD"]),
         "/sign-in" => (Place::SignIn, &["GET", "HEAD"]),
         "/sign-out" => (Place::SignOut, &["POST"]),
-        page::KEYS_PATH => (Place::Keys, &["GET", "HEAD"]),
+        _ if path.starts_with(pages::ADMIN) => return Ok(Place::Page),
         _ if path.starts_with("/assets/") => (Place::Asset, &["GET", "HEAD"]),
         _ => return Err(request.refuse(Code::NotFound, "there is no such path")),
     };
     if methods.contains(&request.method.as_str()) { Ok(found) } else { Err(request.wrong_method(&methods.join(", "))) }
 }
 
-/// Whether the body of a request must be read: only where a call of the API takes one.
+/// Whether the body of a request must be read: only where a call of the API or a page takes one.
 pub fn wants_body(method: &str, path: &str) -> bool {
-    !matches!(method, "GET" | "HEAD") && path.starts_with("/v1/") && route::find(method, path).is_ok() && !wants_stream(method, path)
+    let takes_one = path.starts_with(pages::ADMIN) || route::find(method, path).is_ok();
+    !matches!(method, "GET" | "HEAD") && takes_one && !wants_stream(method, path)
 }
 
 /// Whether a request is answered by [`answer_stream`], while its body comes in.
@@ -164,7 +165,7 @@ pub async fn answer<O: Outside>(request: &Request, context: &Context<'_, O>) -> 
         Ok(Place::Asset) => {
             page::asset(&request.target.path).map_or_else(|| request.refuse(Code::NotFound, "there is no such file"), Answer::asset)
         }
-        Ok(Place::Keys) => pages::keys(request, context).await,
+        Ok(Place::Page) => pages::answer(request, context).await,
         Ok(Place::SignIn) => sign_in::sign_in(request, context).await,
         Ok(Place::SignOut) => sign_in::sign_out(request, context).await,
     };

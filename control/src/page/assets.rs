@@ -14,45 +14,72 @@ pub struct Asset {
     pub body: &'static [u8],
 }
 
-/// The files' addresses, for the templates.
-#[derive(Debug)]
-pub(super) struct Urls {
+/// A file of this build. A script may import those that stand before it here, by `"./name"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum File {
     /// The general style sheet.
-    pub(super) pico: String,
+    Pico,
     /// The style sheet of these pages.
-    pub(super) style: String,
+    Style,
+    /// The script of every page.
+    Ui,
     /// The script of the list of keys.
-    pub(super) script: String,
+    Keys,
 }
 
 const CSS: &str = "text/css; charset=utf-8";
-const PICO: Asset = Asset { content_type: CSS, body: include_bytes!("../../assets/pico.min.css") };
-const STYLE: Asset = Asset { content_type: CSS, body: include_bytes!("../../assets/keyward.css") };
-const SCRIPT: Asset = Asset { content_type: "text/javascript; charset=utf-8", body: include_bytes!("../../assets/keyward.mjs") };
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static URLS: LazyLock<Urls> = LazyLock::new(|| Urls {
-    pico: address("pico", "css", PICO.body),
-    style: address("keyward", "css", STYLE.body),
-    script: address("keyward", "mjs", SCRIPT.body),
-});
+impl File {
+    const ALL: [Self; 4] = [Self::Pico, Self::Style, Self::Ui, Self::Keys];
 
-/// The addresses of this build's files.
-pub(super) fn urls() -> &'static Urls {
-    &URLS
+    /// Name, media type and text.
+    const fn source(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Pico => ("pico.css", CSS, include_str!("../../assets/pico.min.css")),
+            Self::Style => ("keyward.css", CSS, include_str!("../../assets/keyward.css")),
+            Self::Ui => ("ui.mjs", SCRIPT, include_str!("../../assets/ui.mjs")),
+            Self::Keys => ("keys.mjs", SCRIPT, include_str!("../../assets/keys.mjs")),
+        }
+    }
+
+    /// Its address.
+    pub(super) fn url(self) -> &'static str {
+        SERVED.iter().find(|served| served.file == self).map_or("", |served| &served.address)
+    }
 }
+
+struct Served {
+    file: File,
+    address: String,
+    content_type: &'static str,
+    body: String,
+}
+
+static SERVED: LazyLock<Vec<Served>> = LazyLock::new(|| {
+    let mut all: Vec<Served> = Vec::new();
+    for file in File::ALL {
+        let (name, content_type, text) = file.source();
+        let mut body = text.to_owned();
+        for other in &all {
+            body = body.replace(&format!("\"./{}\"", other.file.source().0), &format!("\"{}\"", other.address));
+        }
+        all.push(Served { file, address: address(name, body.as_bytes()), content_type, body });
+    }
+    all
+});
 
 /// The file at this path of the request; `None` if there is none, or the path names another content.
 pub fn asset(path: &str) -> Option<Asset> {
-    let urls = urls();
-    [(&urls.pico, PICO), (&urls.style, STYLE), (&urls.script, SCRIPT)]
-        .into_iter()
-        .find_map(|(url, asset)| (url.as_str() == path).then_some(asset))
+    let served = SERVED.iter().find(|served| served.address == path)?;
+    Some(Asset { content_type: served.content_type, body: served.body.as_bytes() })
 }
 
-fn address(name: &str, extension: &str, body: &[u8]) -> String {
+fn address(name: &str, body: &[u8]) -> String {
     let digest = Sha256::digest(body);
     let hash: String = hex::encode(digest).chars().take(8).collect();
-    format!("/assets/{name}.{hash}.{extension}")
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
+    format!("/assets/{stem}.{hash}.{extension}")
 }
 
 #[cfg(test)]
@@ -61,11 +88,21 @@ mod tests {
 
     #[test]
     fn each_address_gives_its_file_with_its_type() {
-        let urls = urls();
-        assert_eq!(asset(&urls.pico), Some(PICO));
-        assert_eq!(asset(&urls.style), Some(STYLE));
-        assert_eq!(asset(&urls.script), Some(SCRIPT));
-        assert!(SCRIPT.content_type.starts_with("text/javascript"));
+        for file in File::ALL {
+            let asset = asset(file.url()).unwrap();
+            let is_script = file.url().ends_with(".mjs");
+            assert_eq!(asset.content_type, if is_script { SCRIPT } else { CSS }, "{file:?}");
+            assert!(!asset.body.is_empty());
+        }
+    }
+
+    #[test]
+    fn scripts_import_each_other_by_their_addresses() {
+        let text = |file: File| core::str::from_utf8(asset(file.url()).unwrap().body).unwrap();
+        assert!(text(File::Keys).contains(&format!("from \"{}\"", File::Ui.url())));
+        for file in File::ALL {
+            assert!(!text(file).contains("from \"./"), "{file:?} imports what does not stand before it");
+        }
     }
 
     #[test]
@@ -77,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_vendored_style_sheet_keeps_its_licence_line() {
-        let start = core::str::from_utf8(&PICO.body[..200]).unwrap();
+        let start = File::Pico.source().2.get(..200).unwrap();
         assert!(start.contains("Pico CSS") && start.contains("v2.1.1") && start.contains("Licensed under MIT"));
     }
 }

@@ -3,14 +3,16 @@
 //! The server writes times in UTC; the script rewrites them to the reader's zone. Nothing here holds a key:
 //! the API gives a new one to the script, which shows it once.
 
-use jiff::Timestamp;
 use keyward_shared::time::Millis;
 use maud::{Markup, html};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 
 use super::{
-    KEYS_PATH,
-    layout::{SignedIn, document},
+    KEYS_PATH, Reader,
+    assets::File,
+    layout::{Frame, document},
+    reader::Section,
+    time::{exact, moment, optional_time, relative, time},
 };
 
 /// A key as the list shows it: the part of the API's key object that it needs.
@@ -43,29 +45,21 @@ enum Status {
 /// What the page is made from.
 #[derive(Clone, Debug)]
 pub struct KeysPage {
-    /// The signed-in person's name.
-    pub owner: String,
-    /// Their company's name.
-    pub company: String,
     /// The keys, newest first.
     pub keys: Vec<PageKey>,
     /// Where the list goes on, if it does.
     pub next_cursor: Option<String>,
     /// Where programs send their requests; shown in the example.
     pub edge_url: String,
-    /// Whether the list holds everyone's keys, so that it must say whose each is.
-    pub can_see_everyone: bool,
     /// The present, for "2 hours ago".
     pub now: Millis,
 }
 
 /// The page of API keys.
-pub fn keys(page: &KeysPage) -> String {
-    let who = SignedIn { owner: &page.owner, company: &page.company };
+pub fn keys(reader: &Reader, page: &KeysPage) -> String {
+    // Who may see everyone's keys is told whose each is.
+    let everyones = reader.may("keyward.keys");
     let main = html! {
-        nav aria-label="Breadcrumb" {
-            ul { li { "Administration" } li aria-current="page" { "API Keys" } }
-        }
         header.title {
             div {
                 h1 { "API Keys" }
@@ -74,17 +68,16 @@ pub fn keys(page: &KeysPage) -> String {
             button #new-key-button type="button" { "New API Key" }
         }
         noscript { p { "Creating, revoking and deleting keys needs JavaScript." } }
-        p #status role="status" {}
-        (list(page))
+        (list(page, everyones))
         (create_dialog())
         (created_dialog(&page.edge_url))
         (revoke_dialog())
         (delete_dialog())
     };
-    document("API Keys", Some(&who), &main)
+    document(&Frame { scripts: &[File::Keys], ..Frame::of(reader, Section::Keys) }, &main)
 }
 
-fn list(page: &KeysPage) -> Markup {
+fn list(page: &KeysPage, everyones: bool) -> Markup {
     html! {
         section #keys aria-label="Your keys" {
             @if page.keys.is_empty() {
@@ -102,14 +95,14 @@ fn list(page: &KeysPage) -> Markup {
                         tr role="row" {
                             th scope="col" role="columnheader" { "Name" }
                             th scope="col" role="columnheader" { "Key" }
-                            @if page.can_see_everyone { th scope="col" role="columnheader" { "Owner" } }
+                            @if everyones { th scope="col" role="columnheader" { "Owner" } }
                             @for title in ["Status", "Last used", "Created", "Expires"] {
                                 th scope="col" role="columnheader" { (title) }
                             }
                             th scope="col" role="columnheader" { span.hidden-text { "Actions" } }
                         }
                     }
-                    tbody role="rowgroup" { @for key in &page.keys { (row(page, key)) } }
+                    tbody role="rowgroup" { @for key in &page.keys { (row(page, key, everyones)) } }
                 }
             }
             @if let Some(cursor) = &page.next_cursor {
@@ -119,13 +112,13 @@ fn list(page: &KeysPage) -> Markup {
     }
 }
 
-fn row(page: &KeysPage, key: &PageKey) -> Markup {
+fn row(page: &KeysPage, key: &PageKey, everyones: bool) -> Markup {
     let (status, class) = status(key);
     html! {
         tr role="row" data-key-id=(key.id) data-name=(key.name) {
             th.name scope="row" role="rowheader" { (key.name) }
             td role="cell" data-label="Key" { code { (key.hint) } }
-            @if page.can_see_everyone {
+            @if everyones {
                 td role="cell" data-label="Owner" { (key.owner_name.as_deref().unwrap_or(&key.owner)) }
             }
             td role="cell" data-label="Status" { span.badge.(class) { (status) } }
@@ -165,50 +158,6 @@ fn status(key: &PageKey) -> (&'static str, &'static str) {
 fn older(cursor: &str) -> String {
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", cursor).finish();
     format!("{KEYS_PATH}?{query}")
-}
-
-/// A time that the script can rewrite: `show` says how ("exact", or "relative": only the title).
-fn moment(at: Millis, text: &str, show: &str) -> Markup {
-    html! { time datetime=(stamp(at)) title=(exact(at)) data-show=(show) { (text) } }
-}
-
-fn timestamp(at: Millis) -> Timestamp {
-    i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
-}
-
-fn stamp(at: Millis) -> String {
-    timestamp(at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn exact(at: Millis) -> String {
-    timestamp(at).strftime("%-d %b %Y, %H:%M UTC").to_string()
-}
-
-/// How long ago, in the largest whole unit.
-fn relative(at: Millis, now: Millis) -> String {
-    const UNITS: [(u64, &str); 5] = [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let seconds = now.minus(at).as_secs();
-    UNITS.into_iter().find(|(length, _)| seconds >= *length).map_or_else(
-        || "just now".to_owned(),
-        |(length, unit)| match seconds / length {
-            1 => format!("1 {unit} ago"),
-            count => format!("{count} {unit}s ago"),
-        },
-    )
-}
-
-fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Millis, D::Error> {
-    let text = String::deserialize(from)?;
-    parse(&text).ok_or_else(|| D::Error::custom("not a time"))
-}
-
-fn optional_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Millis>, D::Error> {
-    Option::<String>::deserialize(from)?.map(|text| parse(&text).ok_or_else(|| D::Error::custom("not a time"))).transpose()
-}
-
-fn parse(text: &str) -> Option<Millis> {
-    let at: Timestamp = text.parse().ok()?;
-    u64::try_from(at.as_millisecond()).ok().map(Millis)
 }
 
 /// A dialog's head, body and buttons. The script fills `[role=alert]` when something is refused.

@@ -20,33 +20,32 @@ fn key(change: &Value) -> PageKey {
 }
 
 fn page(keys: Vec<PageKey>) -> KeysPage {
-    KeysPage {
-        owner: "Ann Lee".into(),
-        company: "Demo".into(),
-        keys,
-        next_cursor: None,
-        edge_url: "https://api.example/".into(),
-        can_see_everyone: false,
-        now: NOW,
-    }
+    KeysPage { keys, next_cursor: None, edge_url: "https://api.example/".into(), now: NOW }
+}
+
+fn reader(permissions: &[&str]) -> Reader {
+    let permissions = keyward_shared::permission::PermissionSet::parse(permissions.iter().copied()).unwrap();
+    Reader { owner: "ann".into(), owner_name: Some("Ann Lee".into()), company: "demo".into(), permissions, ..Reader::default() }
+}
+
+fn rendered(page: &KeysPage) -> String {
+    keys(&reader(&["keyward.keys.own"]), page)
 }
 
 fn render(change: &Value) -> String {
-    keys(&page(vec![key(change)]))
+    rendered(&page(vec![key(change)]))
 }
 
 #[test]
 fn hostile_text_is_escaped_everywhere() {
     let evil = "\"><script>alert(1)</script><img src=x onerror='a()'>";
+    let somebody = Reader { owner_name: Some(evil.into()), company_name: Some(evil.into()), ..reader(&["keyward.keys"]) };
     let hostile = KeysPage {
-        owner: evil.into(),
-        company: evil.into(),
         edge_url: evil.into(),
         next_cursor: Some(evil.into()),
-        can_see_everyone: true,
         ..page(vec![key(&json!({"id": evil, "name": evil, "hint": evil, "owner_name": evil}))])
     };
-    let html = keys(&hostile);
+    let html = keys(&somebody, &hostile);
     assert!(!html.contains("<script>") && !html.contains("<img"), "{html}");
     assert!(html.contains("&lt;script&gt;alert(1)"));
     assert!(html.contains("data-name=\"&quot;&gt;&lt;script"));
@@ -55,19 +54,19 @@ fn hostile_text_is_escaped_everywhere() {
 
 #[test]
 fn nothing_is_inline() {
-    let html = keys(&page(vec![key(&json!({}))]));
+    let html = rendered(&page(vec![key(&json!({}))]));
     assert!(!html.contains(" style=") && !html.contains("<style") && !html.contains("javascript:"));
     assert!(!html.split('<').any(|tag| tag.split('>').next().unwrap_or_default().contains(" on")), "a handler");
-    assert_eq!(html.matches("<script").count(), 1);
-    assert!(html.contains("<script type=\"module\" src=\"/assets/keyward."));
+    assert_eq!(html.matches("<script").count(), 2);
+    assert_eq!(html.matches("<script type=\"module\" src=\"/assets/").count(), 2);
     assert!(html.contains("\"></script>"));
 }
 
 #[test]
 fn every_address_of_an_asset_resolves() {
-    let html = keys(&page(Vec::new()));
+    let html = rendered(&page(Vec::new()));
     let addresses: Vec<&str> = html.split('"').filter(|text| text.starts_with("/assets/")).collect();
-    assert_eq!(addresses.len(), 3);
+    assert_eq!(addresses.len(), 4);
     for address in addresses {
         assert!(asset(address).is_some(), "{address}");
     }
@@ -124,18 +123,18 @@ fn a_time_that_is_none_is_refused() {
 
 #[test]
 fn an_empty_list_explains_what_keys_are_for() {
-    let html = keys(&page(Vec::new()));
+    let html = rendered(&page(Vec::new()));
     assert!(html.contains("No keys yet") && !html.contains("<table"));
 }
 
 #[test]
 fn owners_are_named_where_everyones_keys_are_listed() {
     let mine = page(vec![key(&json!({}))]);
-    assert!(!keys(&mine).contains("data-label=\"Owner\""));
-    let everyones = KeysPage { can_see_everyone: true, ..mine };
-    assert!(keys(&everyones).contains("data-label=\"Owner\">Ann Lee<"));
-    let unnamed = KeysPage { keys: vec![key(&json!({"owner_name": null}))], ..everyones };
-    assert!(keys(&unnamed).contains("data-label=\"Owner\">ann<"));
+    assert!(!rendered(&mine).contains("data-label=\"Owner\""));
+    let manager = reader(&["keyward.keys"]);
+    assert!(keys(&manager, &mine).contains("data-label=\"Owner\">Ann Lee<"));
+    let unnamed = KeysPage { keys: vec![key(&json!({"owner_name": null}))], ..mine };
+    assert!(keys(&manager, &unnamed).contains("data-label=\"Owner\">ann<"));
 }
 
 #[test]

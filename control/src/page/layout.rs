@@ -2,19 +2,34 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::assets::urls;
+use super::{
+    assets::File,
+    reader::{Reader, Section},
+};
 
-/// Who is signed in, as the navigation names them.
-pub(super) struct SignedIn<'a> {
-    /// Their name.
-    pub(super) owner: &'a str,
-    /// Their company's name.
-    pub(super) company: &'a str,
+/// What stands around a page's own content.
+pub(super) struct Frame<'a> {
+    /// What the window is called.
+    pub(super) title: &'a str,
+    /// Who is signed in, and which part of the administration they look at.
+    pub(super) inside: Option<(&'a Reader, Section)>,
+    /// Where the page is within the part: what the pages above it are called and where they are, from the outermost.
+    pub(super) above: &'a [(&'a str, &'a str)],
+    /// The scripts that it needs besides the one of every page.
+    pub(super) scripts: &'a [File],
+    /// What has just been done, where something has.
+    pub(super) done: &'a str,
+}
+
+impl<'a> Frame<'a> {
+    /// Of the first page of a part.
+    pub(super) const fn of(reader: &'a Reader, section: Section) -> Self {
+        Self { title: section.title(), inside: Some((reader, section)), above: &[], scripts: &[], done: "" }
+    }
 }
 
 /// A whole document. The script is loaded only where somebody is signed in: the other pages do nothing.
-pub(super) fn document(title: &str, signed_in: Option<&SignedIn<'_>>, main: &Markup) -> String {
-    let urls = urls();
+pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -22,21 +37,23 @@ pub(super) fn document(title: &str, signed_in: Option<&SignedIn<'_>>, main: &Mar
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) " · Keyward" }
+                title { (frame.title) " · Keyward" }
                 link rel="icon" href="data:,";
-                link rel="stylesheet" href=(urls.pico);
-                link rel="stylesheet" href=(urls.style);
-                @if signed_in.is_some() {
-                    script type="module" src=(urls.script) {}
+                link rel="stylesheet" href=(File::Pico.url());
+                link rel="stylesheet" href=(File::Style.url());
+                @if frame.inside.is_some() {
+                    script type="module" src=(File::Ui.url()) {}
+                    @for script in frame.scripts { script type="module" src=(script.url()) {} }
                 }
             }
             body {
+                a.skip href="#main" { "Skip to the content" }
                 header.container {
                     nav aria-label="Account" {
                         ul { li { strong { "Keyward" } } }
-                        @if let Some(who) = signed_in {
+                        @if let Some((reader, _)) = frame.inside {
                             ul {
-                                li.who { (who.owner) " · " (who.company) }
+                                li.who { (reader.name()) " · " (reader.company_name()) }
                                 li {
                                     form.plain method="post" action="/sign-out" {
                                         button.secondary.outline.small type="submit" { "Sign out" }
@@ -46,9 +63,46 @@ pub(super) fn document(title: &str, signed_in: Option<&SignedIn<'_>>, main: &Mar
                         }
                     }
                 }
-                main.container { (main) }
+                @if let Some((reader, section)) = frame.inside { (navigation(reader, section)) }
+                main #main.container tabindex="-1" {
+                    @if let Some((_, section)) = frame.inside {
+                        (breadcrumb(frame, section))
+                        p #status role="status" { (frame.done) }
+                    }
+                    (main)
+                }
             }
         }
     }
     .into_string()
+}
+
+/// The parts of the administration, where the reader has more than one.
+fn navigation(reader: &Reader, current: Section) -> Markup {
+    let sections: Vec<_> = Section::of(reader).collect();
+    html! {
+        @if sections.len() > 1 {
+            nav.sections.container aria-label="Administration" {
+                ul {
+                    @for section in sections {
+                        li { a href=(section.path()) aria-current=[(section == current).then_some("true")] { (section.title()) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn breadcrumb(frame: &Frame<'_>, section: Section) -> Markup {
+    let is_first = frame.above.is_empty() && frame.title == section.title();
+    html! {
+        nav.breadcrumb aria-label="Breadcrumb" {
+            ul {
+                li { "Administration" }
+                @if !is_first { li { a href=(section.path()) { (section.title()) } } }
+                @for (title, path) in frame.above { li { a href=(path) { (title) } } }
+                li aria-current="page" { (frame.title) }
+            }
+        }
+    }
 }

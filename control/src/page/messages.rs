@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::layout::document;
+use super::layout::{Frame, document};
 
 /// For a visitor without a session.
 pub fn not_signed_in() -> String {
@@ -37,6 +37,17 @@ pub fn not_allowed() -> String {
     )
 }
 
+/// For a page, or a thing on it, that is not there, or not for this reader to know of.
+pub fn not_found() -> String {
+    message(
+        "Not found",
+        &html! {
+            p { "There is no such page, or what it was about is gone." }
+            p { a href=(super::KEYS_PATH) { "API Keys" } }
+        },
+    )
+}
+
 /// For a moment in which the data cannot be reached.
 pub fn unavailable() -> String {
     message(
@@ -52,7 +63,7 @@ fn message(title: &str, text: &Markup) -> String {
     let main = html! {
         article.message { h1 { (title) } (text) }
     };
-    document(title, None, &main)
+    document(&Frame { title, inside: None, above: &[], scripts: &[], done: "" }, &main)
 }
 
 #[cfg(test)]

@@ -6,13 +6,18 @@
 //! policy can forbid them all.
 
 mod assets;
+mod form;
 mod keys;
 mod layout;
 mod messages;
+mod reader;
+mod time;
 
 pub use assets::{Asset, asset};
+pub use form::Problems;
 pub use keys::{KeysPage, PageKey, keys};
-pub use messages::{link_problem, not_allowed, not_signed_in, unavailable};
+pub use messages::{link_problem, not_allowed, not_found, not_signed_in, unavailable};
+pub use reader::Reader;
 
 /// Where the list of keys lives.
 pub const KEYS_PATH: &str = "/admin/keys";

@@ -1,6 +1,7 @@
-// The list of API keys in the browser: creates, shows once, revokes and deletes keys through /v1, and rewrites
-// times to the reader's zone. The server renders the list; this script never builds a row itself. A new key
-// lives only in the element that shows it, and only until its dialog closes.
+// The list of API keys in the browser: creates, shows once, revokes and deletes keys through /v1. The server renders the list; this script
+// never builds a row itself. A new key lives only in the element that shows it, and only until its dialog closes.
+
+import { announce, attempt, call, localTimes, open } from "./ui.mjs";
 
 const byId = (id) => document.getElementById(id);
 const newKeyButton = byId("new-key-button");
@@ -8,80 +9,6 @@ const createDialog = byId("create-dialog");
 const createForm = byId("create-form");
 const createdDialog = byId("created-dialog");
 const newKey = byId("new-key");
-
-const ENDED = "Your session has ended. Open a new sign-in link, then try again.";
-const FIELDS = { name: "Name", expires_at: "Expiry" };
-
-/** A refusal, with the sentences to show. */
-class Refused extends Error {
-  constructor(sentences) {
-    super(sentences.join(" "));
-    this.sentences = sentences;
-  }
-}
-
-// Calls.
-
-async function call(method, path, body) {
-  const headers = { accept: "application/json" };
-  if (body !== undefined) headers["content-type"] = "application/json";
-  let response;
-  try {
-    response = await fetch(path, {
-      method,
-      headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      credentials: "same-origin",
-      cache: "no-store",
-      redirect: "error",
-    });
-  } catch {
-    throw new Refused(["No answer came. It may have been done nevertheless: reload the list before you try again."]);
-  }
-  if (response.ok) return response;
-  throw new Refused(response.status === 401 ? [ENDED] : await reasons(response));
-}
-
-async function reasons(response) {
-  const problem = await response.json().catch(() => null);
-  const errors = Array.isArray(problem?.errors) ? problem.errors : [];
-  if (errors.length > 0) return errors.map(({ field, detail }) => `${FIELDS[field] ?? field}: ${detail}`);
-  return [problem?.detail || problem?.title || `This was refused (status ${response.status}). Try again later.`];
-}
-
-// Dialogs.
-
-function say(dialog, sentences) {
-  const paragraphs = sentences.map((sentence) => {
-    const paragraph = document.createElement("p");
-    paragraph.textContent = sentence;
-    return paragraph;
-  });
-  dialog.querySelector("[role=alert]").replaceChildren(...paragraphs);
-}
-
-function open(dialog) {
-  say(dialog, []);
-  dialog.showModal();
-}
-
-/** Runs `work` with the button locked; a refusal is said in the dialog, which stays open as it is. */
-async function attempt(dialog, button, work) {
-  if (button.ariaBusy === "true") return;
-  say(dialog, []);
-  button.ariaBusy = "true";
-  try {
-    await work();
-  } catch (error) {
-    say(dialog, error instanceof Refused ? error.sentences : ["Something went wrong on this page. Reload it and try again."]);
-  } finally {
-    button.ariaBusy = "false";
-  }
-}
-
-for (const button of document.querySelectorAll("[data-close]")) {
-  button.addEventListener("click", () => button.closest("dialog").close());
-}
 
 // Create.
 
@@ -197,10 +124,6 @@ function rowOf(id) {
   return document.querySelector(`tr[data-key-id="${CSS.escape(id)}"]`);
 }
 
-function announce(sentence) {
-  byId("status").textContent = sentence;
-}
-
 /** Fetches the page again and takes its list. Where that fails, the browser loads the page and shows what there is. */
 async function reloadList(address) {
   try {
@@ -214,14 +137,3 @@ async function reloadList(address) {
     location.assign(address);
   }
 }
-
-function localTimes(root) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  for (const time of root.querySelectorAll("time[datetime]")) {
-    const text = format.format(new Date(time.dateTime));
-    time.title = text;
-    if (time.dataset.show === "exact") time.textContent = text;
-  }
-}
-
-localTimes(document);

@@ -1,0 +1,97 @@
+// What every page of the administration needs in the browser: calls of the API, dialogs, sentences for everybody, times in the reader's
+// zone. What a page alone needs is in a module of its own.
+
+const ENDED = "Your session has ended. Open a new sign-in link, then try again.";
+
+/** What fields are called, where the form that they are in does not say it itself. */
+const FIELDS = { name: "Name", expires_at: "Expiry" };
+
+/** A refusal, with the sentences to show. */
+export class Refused extends Error {
+  constructor(sentences) {
+    super(sentences.join(" "));
+    this.sentences = sentences;
+  }
+}
+
+// Calls.
+
+export async function call(method, path, body) {
+  const headers = { accept: "application/json" };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error",
+    });
+  } catch {
+    throw new Refused(["No answer came. It may have been done nevertheless: reload the list before you try again."]);
+  }
+  if (response.ok) return response;
+  throw new Refused(response.status === 401 ? [ENDED] : await reasons(response));
+}
+
+async function reasons(response) {
+  const problem = await response.json().catch(() => null);
+  const errors = Array.isArray(problem?.errors) ? problem.errors : [];
+  if (errors.length > 0) return errors.map(({ field, detail }) => `${FIELDS[field] ?? field}: ${detail}`);
+  return [problem?.detail || problem?.title || `This was refused (status ${response.status}). Try again later.`];
+}
+
+// Dialogs.
+
+export function say(dialog, sentences) {
+  const paragraphs = sentences.map((sentence) => {
+    const paragraph = document.createElement("p");
+    paragraph.textContent = sentence;
+    return paragraph;
+  });
+  dialog.querySelector("[role=alert]").replaceChildren(...paragraphs);
+}
+
+export function open(dialog) {
+  say(dialog, []);
+  dialog.showModal();
+}
+
+/** Runs `work` with the button locked; a refusal is said in the dialog, which stays open as it is. */
+export async function attempt(dialog, button, work) {
+  if (button.ariaBusy === "true") return;
+  say(dialog, []);
+  button.ariaBusy = "true";
+  try {
+    await work();
+  } catch (error) {
+    say(dialog, error instanceof Refused ? error.sentences : ["Something went wrong on this page. Reload it and try again."]);
+  } finally {
+    button.ariaBusy = "false";
+  }
+}
+
+for (const button of document.querySelectorAll("[data-close]")) {
+  button.addEventListener("click", () => button.closest("dialog").close());
+}
+
+// The page.
+
+/** Says a sentence to everybody, those who listen to the page included. */
+export function announce(sentence) {
+  document.getElementById("status").textContent = sentence;
+}
+
+/** Rewrites the times in `root` to the reader's zone. */
+export function localTimes(root) {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const text = format.format(new Date(time.dateTime));
+    time.title = text;
+    if (time.dataset.show === "exact") time.textContent = text;
+  }
+}
+
+localTimes(document);

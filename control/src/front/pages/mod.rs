@@ -1,0 +1,46 @@
+//! The administration's pages: which there are, and who may look at them. Each page asks over the API that programs use
+//! ([`visit`]), so it can do nothing that its reader could not do by a call, and has `crate::page` render what it learns.
+//!
+//! What a page changes comes as a form, with POST to the page's own address, so it works without a script; a script that sends the
+//! same calls to the API itself spares the reader a new page. After a change the browser is sent on with GET.
+
+mod form;
+mod keys;
+mod visit;
+
+use percent_encoding::percent_decode_str;
+
+use self::visit::Visit;
+use super::{Answer, Context, Outside, Request, credential};
+use crate::page;
+
+pub(super) use visit::no_answer;
+
+/// Where all pages are.
+pub(super) const ADMIN: &str = "/admin/";
+
+/// Answers a request to a page. The path's segments are decoded; one that cannot be decoded is nowhere.
+pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, O>) -> Answer {
+    let path = request.target.path.strip_prefix(ADMIN).unwrap_or_default();
+    let Ok(segments) = path.split('/').map(|segment| percent_decode_str(segment).decode_utf8()).collect::<Result<Vec<_>, _>>() else {
+        return Answer::html(404, page::not_found());
+    };
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    if !matches!(request.method.as_str(), "GET" | "HEAD" | "POST") {
+        return request.wrong_method("GET, HEAD, POST");
+    }
+    if let Err(refused) = credential::check_origin(request) {
+        return refused;
+    }
+    let visit = match Visit::begin(request, context).await {
+        Ok(visit) => visit,
+        Err(answer) => return answer,
+    };
+    let answer = match segments.as_slice() {
+        ["keys"] => keys::list(&visit).await,
+        _ => Err(Answer::html(404, page::not_found())),
+    };
+    match answer {
+        Ok(answer) | Err(answer) => answer,
+    }
+}

@@ -1,0 +1,108 @@
+//! Who looks at a page, as `GET /v1/whoami` says it, and which parts of the administration are theirs.
+
+use keyward_shared::permission::{OPERATOR, PermissionSet};
+use serde::Deserialize;
+
+/// Who is signed in.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Reader {
+    /// Their id.
+    pub owner: String,
+    /// What people call them.
+    #[serde(default)]
+    pub owner_name: Option<String>,
+    /// Their company's id.
+    pub company: String,
+    /// What people call it.
+    #[serde(default)]
+    pub company_name: Option<String>,
+    /// What they may do.
+    pub permissions: PermissionSet,
+}
+
+impl Reader {
+    /// What people call them.
+    pub fn name(&self) -> &str {
+        self.owner_name.as_deref().unwrap_or(&self.owner)
+    }
+
+    /// What people call their company.
+    pub fn company_name(&self) -> &str {
+        self.company_name.as_deref().unwrap_or(&self.company)
+    }
+
+    /// Whether they may do what `permission` names.
+    pub fn may(&self, permission: &str) -> bool {
+        self.permissions.allows_str(permission)
+    }
+}
+
+/// A part of the administration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Keys,
+    Owners,
+    Companies,
+    Policy,
+    Audit,
+    Webhooks,
+}
+
+impl Section {
+    const ALL: [Self; 6] = [Self::Keys, Self::Owners, Self::Companies, Self::Policy, Self::Audit, Self::Webhooks];
+
+    /// Those that `reader` may look at.
+    pub(super) fn of(reader: &Reader) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|section| section.is_for(reader))
+    }
+
+    fn is_for(self, reader: &Reader) -> bool {
+        match self {
+            Self::Keys => true, // whoever may have none is told so there
+            Self::Owners => reader.may("keyward.owners"),
+            Self::Companies | Self::Policy => reader.may(OPERATOR),
+            Self::Audit => reader.may("keyward.audit"),
+            Self::Webhooks => reader.may("keyward.keys") || reader.may(OPERATOR),
+        }
+    }
+
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Keys => "API Keys",
+            Self::Owners => "Owners",
+            Self::Companies => "Companies",
+            Self::Policy => "Policy",
+            Self::Audit => "Audit",
+            Self::Webhooks => "Webhooks",
+        }
+    }
+
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Keys => super::KEYS_PATH,
+            Self::Owners => "/admin/owners",
+            Self::Companies => "/admin/companies",
+            Self::Policy => "/admin/policy",
+            Self::Audit => "/admin/audit",
+            Self::Webhooks => "/admin/webhooks",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_sees_the_parts_that_they_may_look_at() {
+        let seen = |permissions: &[&str]| {
+            let permissions = PermissionSet::parse(permissions.iter().copied()).unwrap();
+            let reader = Reader { permissions, ..Reader::default() };
+            Section::of(&reader).map(Section::title).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&["keyward.keys.own"]), ["API Keys"]);
+        assert_eq!(seen(&["keyward.keys", "keyward.audit"]), ["API Keys", "Audit", "Webhooks"]);
+        assert_eq!(seen(&["keyward.owners"]), ["API Keys", "Owners"]);
+        assert_eq!(seen(&["*", "keyward.*", OPERATOR]).len(), 6);
+    }
+}
