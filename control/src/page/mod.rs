@@ -10,6 +10,7 @@ mod form;
 mod keys;
 mod layout;
 mod messages;
+mod plot;
 mod reader;
 mod time;
 
@@ -17,6 +18,7 @@ pub use assets::{Asset, asset};
 pub use form::Problems;
 pub use keys::{KeysPage, PageKey, keys};
 pub use messages::{link_problem, not_allowed, not_found, not_signed_in, unavailable};
+pub use plot::{Bucket, By, filled, plot, spark};
 pub use reader::Reader;
 
 /// Where the list of keys lives.

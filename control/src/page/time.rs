@@ -22,6 +22,16 @@ pub(super) fn exact(at: Millis) -> String {
     timestamp(at).strftime("%-d %b %Y, %H:%M UTC").to_string()
 }
 
+/// The day alone: `18 Nov 2026`.
+pub(super) fn day(at: Millis) -> String {
+    timestamp(at).strftime("%-d %b %Y").to_string()
+}
+
+/// The time of day with its day: `18 Nov, 11:00`.
+pub(super) fn of_day(at: Millis) -> String {
+    timestamp(at).strftime("%-d %b, %H:%M").to_string()
+}
+
 /// How long ago, in the largest whole unit.
 pub(super) fn relative(at: Millis, now: Millis) -> String {
     const UNITS: [(u64, &str); 5] = [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
