@@ -23,6 +23,8 @@ pub(super) enum File {
     Style,
     /// The script of every page.
     Ui,
+    /// The script that shows a new key once.
+    Secret,
     /// The script of the list of keys.
     Keys,
 }
@@ -31,7 +33,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 impl File {
-    const ALL: [Self; 4] = [Self::Pico, Self::Style, Self::Ui, Self::Keys];
+    const ALL: [Self; 5] = [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::Keys];
 
     /// Name, media type and text.
     const fn source(self) -> (&'static str, &'static str, &'static str) {
@@ -39,6 +41,7 @@ impl File {
             Self::Pico => ("pico.css", CSS, include_str!("../../assets/pico.min.css")),
             Self::Style => ("keyward.css", CSS, include_str!("../../assets/keyward.css")),
             Self::Ui => ("ui.mjs", SCRIPT, include_str!("../../assets/ui.mjs")),
+            Self::Secret => ("secret.mjs", SCRIPT, include_str!("../../assets/secret.mjs")),
             Self::Keys => ("keys.mjs", SCRIPT, include_str!("../../assets/keys.mjs")),
         }
     }

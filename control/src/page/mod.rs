@@ -12,6 +12,7 @@ mod layout;
 mod messages;
 mod plot;
 mod reader;
+mod secret;
 mod time;
 
 pub use assets::{Asset, asset};

@@ -227,7 +227,7 @@ fn ceiling(most: u64) -> u64 {
 }
 
 /// A count as people read it: `1,234,567`.
-pub fn number(value: u64) -> String {
+pub(super) fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {

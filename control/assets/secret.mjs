@@ -1,0 +1,69 @@
+// A new key in the browser: shown once, in the dialog or on the page, copied, downloaded, and gone. The key lives only in the element that
+// shows it and in the link that downloads it, and only until the reader says that it is stored, or leaves.
+
+const byId = (id) => document.getElementById(id);
+const dialog = byId("created-dialog");
+const shown = byId("new-key");
+const download = byId("download-key");
+const status = byId("copy-status");
+
+let stored = null; // what to do when the key is stored
+
+/** Shows `key` in the dialog; the promise ends when the reader has stored it. */
+export function showOnce(key) {
+  shown.textContent = key;
+  download.href = `data:text/plain,${encodeURIComponent(`${download.dataset.variable}=${key}\n`)}`;
+  dialog.showModal();
+  shown.focus();
+  return new Promise((resolve) => {
+    stored = resolve;
+  });
+}
+
+function forget() {
+  getSelection().removeAllRanges();
+  shown.replaceChildren();
+  download.removeAttribute("href");
+  status.replaceChildren();
+}
+
+byId("copy-key")?.addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(shown.textContent);
+    status.textContent = "Copied. Paste it into your secrets manager.";
+  } catch {
+    getSelection().selectAllChildren(shown);
+    status.textContent = "The browser does not allow copying here. The key is selected: copy it with the keyboard.";
+  }
+});
+download?.addEventListener("click", () => {
+  status.textContent = "Downloaded as keyward.env. Move it to where it belongs, and delete the copy in your downloads.";
+});
+
+if (dialog) {
+  // Closed only by the button.
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") event.preventDefault();
+  });
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.addEventListener("close", () => {
+    // A browser may close a dialog in spite of all this (the back gesture): as long as the key is there, show it.
+    if (shown.textContent) dialog.showModal();
+  });
+  addEventListener("beforeunload", (event) => {
+    if (shown.textContent) event.preventDefault();
+  });
+  byId("stored-key").addEventListener("click", () => {
+    forget();
+    dialog.close();
+    stored?.();
+  });
+} else if (shown) {
+  // The part of a page.
+  byId("copy-key").hidden = false;
+}
+
+// A page that the browser keeps for its back button must not keep the key.
+addEventListener("pagehide", () => {
+  if (shown?.textContent) forget();
+});
