@@ -59,9 +59,9 @@ impl Query {
         }
     }
 
-    /// Everything that decides which entries a list has, to bind its cursors to.
+    /// Everything that decides which entries a list has, to bind its cursors to; not how many are on a page, nor what is told of them.
     pub fn filters(&self) -> String {
-        let filters = self.0.iter().filter(|(name, _)| !["cursor", "limit"].contains(&name.as_str()));
+        let filters = self.0.iter().filter(|(name, _)| !["cursor", "limit", "usage"].contains(&name.as_str()));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(filters).finish()
     }
 }

@@ -39,8 +39,9 @@ impl Sql for Heard {
 }
 
 /// What may be read from its beginning on, each with the reason.
-const FINE: [(&str, &str); 8] = [
+const FINE: [(&str, &str); 9] = [
     ("SCAN CONSTANT ROW", "values"),
+    ("SCAN listed VIRTUAL TABLE", "the keys of a page, found before"),
     ("SCAN (subquery", "a page that was found before"),
     ("SCAN companies", "the republication of a whole shard goes through its companies"),
     ("SCAN schema_version", "a row for each version"),
@@ -137,6 +138,7 @@ fn no_statement_of_a_shard_costs_more_with_more_keys() {
     for query in [
         "",
         "&owner=ann",
+        "&usage=30d",
         "&status=active",
         "&status=revoked&owner=ann",
         "&status=expired",

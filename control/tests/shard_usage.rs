@@ -156,6 +156,34 @@ fn whether_an_old_key_is_still_in_use_is_seen_after_its_rotation() {
 }
 
 #[test]
+fn a_list_has_the_last_thirty_days_of_each_of_its_keys_when_asked() {
+    let (world, ann, made) = at_midnight();
+    let other = world.create(&ann, json!({"name": "unused"})).expect(201);
+    for n in 1..=40 {
+        use_key(&world, &made, n, u32::from(n == 40));
+        world.wait(DAY);
+    }
+    world.wait(60);
+    let ann = world.sign_in(ACME, "ann");
+    let listed = |query: &str| world.get(&ann, &format!("/v1/keys?{query}")).expect(200);
+    let keys = listed("usage=30d");
+    let of = |id: &Value| keys["keys"].as_array().unwrap().iter().find(|key| key["id"] == *id).unwrap()["usage"].clone();
+    let days: Vec<_> = of(&made["id"]).as_array().unwrap().iter().map(|day| (day["allowed"].clone(), day["refused"].clone())).collect();
+    // Today, the forty-first day, has no request; the twenty-nine before it have.
+    assert_eq!((days.len(), &days[0], &days[28]), (29, &(json!(12), json!(0)), &(json!(40), json!(1))));
+    assert_eq!(of(&other["id"]), json!([]));
+    assert!(listed("")["keys"].as_array().unwrap().iter().all(|key| key.get("usage").is_none()), "only when asked");
+    for bad in ["usage=7d", "usage=30", "usage=30d&usage=30d"] {
+        world.get(&ann, &format!("/v1/keys?{bad}")).expect(400);
+    }
+    let cursor = listed("usage=30d&limit=1")["next_cursor"].as_str().unwrap().to_owned();
+    assert_eq!(listed(&format!("limit=1&cursor={cursor}"))["keys"][0]["id"], made["id"], "a cursor goes on whatever is told of the keys");
+    // What a key of the same id in another company did is not among it.
+    world.sql("UPDATE key_buckets SET company = ?1", &[OTHER.into()]);
+    assert!(listed("usage=30d")["keys"].as_array().unwrap().iter().all(|key| key["usage"] == json!([])));
+}
+
+#[test]
 fn keys_rotated_before_the_time_was_kept_have_their_successors() {
     let sql = NativeSql::in_memory().unwrap();
     // As the first version left it.

@@ -36,6 +36,11 @@ impl Width {
         }
     }
 
+    /// How long `count` of them are.
+    pub(super) const fn length_of(self, count: u64) -> Millis {
+        Millis(self.length() * count)
+    }
+
     const fn kept(self) -> u64 {
         match self {
             Self::Hour => 7 * 24,

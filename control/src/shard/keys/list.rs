@@ -1,5 +1,7 @@
 //! Listing keys, a page at a time, and reading one.
 
+use std::collections::BTreeMap;
+
 use keyward_shared::{ids::OwnerId, problem::Code, time::Millis};
 use serde_json::json;
 
@@ -31,7 +33,7 @@ impl<S: Sql> Turn<'_, S> {
     /// [`SCAN`] keys. An owner with more keys than are sorted at once, who asks for another order than that of creation, is
     /// answered from the company's index with the owner as a filter.
     pub(in crate::shard) fn list_keys(&self) -> Result<Handled, Failure> {
-        let known = ["status", "owner", "q", "unused_since", "expires_before", "sort", "limit", "cursor"];
+        let known = ["status", "owner", "q", "unused_since", "expires_before", "sort", "usage", "limit", "cursor"];
         let query = Query::read(&self.call.query, &known)?;
         let order = match query.get("sort") {
             None | Some("-created_at") => Order::Newest,
@@ -47,6 +49,11 @@ impl<S: Sql> Turn<'_, S> {
         let pages = Pages::new(&self.settings.session_secrets, "keys", &self.company, viewer, &query);
         let after = Place::of(&pages, &query, order)?;
         let limit = query.limit()?;
+        let with_use = match query.get("usage") {
+            None => false,
+            Some("30d") => true,
+            Some(_) => return Err(bad("usage must be 30d").into()),
+        };
 
         let mut walk = Walk::new(self.sql, &self.company, owner.as_ref(), order, after.as_ref())?;
         // Where the order is that of a filter, what is beyond it need not be looked through.
@@ -57,7 +64,17 @@ impl<S: Sql> Turn<'_, S> {
         }
         let filters = filters(&query, self.now, walk.filters())?;
         let (keys, next) = walk.page(self.sql, &filters, limit, SCAN)?;
-        let keys: Vec<_> = keys.iter().map(|key| view(key, self.settings, self.now)).collect();
+        let mut used = if with_use { self.days_of_use(&keys)? } else { BTreeMap::new() };
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let mut object = view(key, self.settings, self.now);
+                if with_use {
+                    object["usage"] = used.remove(&key.id).unwrap_or_default().into();
+                }
+                object
+            })
+            .collect();
         Ok(Handled::ok(json!({ "keys": keys, "next_cursor": next.map(|place| pages.cursor(&place.text())) })))
     }
 

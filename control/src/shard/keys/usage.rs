@@ -1,6 +1,8 @@
 //! How often a key was used, hour by hour or day by day, and since it has a successor.
 
-use keyward_shared::time::Millis;
+use std::collections::BTreeMap;
+
+use keyward_shared::{ids::KeyId, time::Millis};
 use serde_json::{Value, json};
 
 use crate::shard::{
@@ -16,7 +18,28 @@ use crate::{
     time::rfc3339,
 };
 
+/// How many days of use a list shows, the present one included.
+const LISTED_DAYS: u64 = 30;
+
 impl<S: Sql> Turn<'_, S> {
+    /// The days with use among the last thirty, for each of the keys on a page of the list: one statement, and at most thirty rows
+    /// for each key.
+    pub(super) fn days_of_use(&self, keys: &[KeyRow]) -> Result<BTreeMap<KeyId, Vec<Value>>, Failure> {
+        let ids: Vec<_> = keys.iter().map(|key| &key.id).collect();
+        let from = Width::Day.start(self.now).minus(Width::Day.length_of(LISTED_DAYS - 1));
+        let statement = "SELECT b.key_id, b.at, b.allowed, b.refused FROM json_each(?2) listed \
+                         CROSS JOIN key_buckets b ON b.company = ?1 AND b.key_id = listed.value AND b.width = ?3 AND b.at >= ?4";
+        let parameters = [(&self.company).into(), serde_json::to_string(&ids)?.into(), Width::Day.name().into(), from.into()];
+        let mut days: BTreeMap<KeyId, BTreeMap<Millis, Value>> = BTreeMap::new();
+        for row in self.sql.execute(statement, &parameters)? {
+            let mut c = Columns::of(row);
+            let id = c.parsed()?;
+            let (at, day) = bucket(&mut c)?;
+            days.entry(id).or_default().insert(at, day);
+        }
+        Ok(days.into_iter().map(|(id, days)| (id, days.into_values().collect())).collect())
+    }
+
     /// `GET /v1/keys/{id}/usage`: the hours or days that `from` or a later time before `to` falls into, as far as they are
     /// kept. There are at most as many as that.
     pub(in crate::shard) fn read_key_usage(&self) -> Result<Handled, Failure> {
@@ -38,8 +61,7 @@ impl<S: Sql> Turn<'_, S> {
         let parameters = [(&self.company).into(), (&key.id).into(), width.name().into(), from.into(), to.into()];
         let mut buckets = Vec::new();
         for row in self.sql.execute(statement, &parameters)? {
-            let mut c = Columns::of(row);
-            buckets.push(json!({ "at": rfc3339(c.time()?), "allowed": c.number()?, "refused": c.number()? }));
+            buckets.push(bucket(&mut Columns::of(row))?.1);
         }
         Ok(Handled::ok(json!({
             "by": width.name(),
@@ -61,4 +83,10 @@ impl<S: Sql> Turn<'_, S> {
         let mut c = Columns::of(row.unwrap_or_default());
         Ok(json!({ "from": rfc3339(from), "allowed": c.number()?, "refused": c.number()? }))
     }
+}
+
+/// An hour or day and when it begins, from the columns that say that and what was let in and refused in it.
+fn bucket(columns: &mut Columns) -> Result<(Millis, Value), Failure> {
+    let at = columns.time()?;
+    Ok((at, json!({ "at": rfc3339(at), "allowed": columns.number()?, "refused": columns.number()? })))
 }
