@@ -1,77 +1,18 @@
-// The list of API keys in the browser: creates, shows once, revokes and deletes keys through /v1. The server renders the list; this script
-// never builds a row itself. A new key lives only in the element that shows it, and only until its dialog closes.
+// The list of API keys in the browser: opens the form for a new key over it, and revokes and deletes keys through /v1. The server renders
+// the list; this script never builds a row itself.
 
 import { announce, attempt, call, localTimes, open } from "./ui.mjs";
+import { openForm, whenStored } from "./new-key.mjs";
 
 const byId = (id) => document.getElementById(id);
 const newKeyButton = byId("new-key-button");
-const createDialog = byId("create-dialog");
-const createForm = byId("create-form");
-const createdDialog = byId("created-dialog");
-const newKey = byId("new-key");
 
-// Create.
-
-newKeyButton.addEventListener("click", () => {
-  createForm.reset();
-  open(createDialog);
-  createForm.elements.name.focus();
-});
-
-createForm.addEventListener("submit", (event) => {
+newKeyButton.form.addEventListener("submit", (event) => {
   event.preventDefault();
-  attempt(createDialog, createDialog.querySelector("[type=submit]"), async () => {
-    const body = { name: createForm.elements.name.value };
-    const day = createForm.elements.expires.value;
-    if (day) body.expires_at = endOfDay(day);
-    const response = await call("POST", "/v1/keys", body);
-    // Straight into the element: no variable of this script keeps the key.
-    newKey.textContent = (await response.json()).key;
-    createDialog.close();
-    createdDialog.showModal();
-    newKey.focus();
-  });
+  openForm();
 });
 
-/** The last second of a day (`2027-01-31`) in the reader's zone, as RFC 3339 in UTC. */
-function endOfDay(day) {
-  const [year, month, date] = day.split("-").map(Number);
-  const end = new Date(year, month - 1, date, 23, 59, 59);
-  end.setFullYear(year); // years below 100 mean the 20th century to the constructor
-  return end.toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-// The new key: closed only by the button.
-
-byId("copy-key").addEventListener("click", async () => {
-  const status = byId("copy-status");
-  try {
-    await navigator.clipboard.writeText(newKey.textContent);
-    status.textContent = "Copied. Paste it into your secrets manager.";
-  } catch {
-    getSelection().selectAllChildren(newKey);
-    status.textContent = "The browser does not allow copying here. The key is selected: copy it with the keyboard.";
-  }
-});
-
-createdDialog.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") event.preventDefault();
-});
-createdDialog.addEventListener("cancel", (event) => event.preventDefault());
-createdDialog.addEventListener("close", () => {
-  // A browser may close a dialog in spite of all this (the back gesture): as long as the key is there, show it.
-  if (newKey.textContent) createdDialog.showModal();
-});
-addEventListener("beforeunload", (event) => {
-  if (newKey.textContent) event.preventDefault();
-});
-
-byId("stored-key").addEventListener("click", async () => {
-  getSelection().removeAllRanges();
-  newKey.replaceChildren();
-  byId("copy-status").replaceChildren();
-  createForm.reset();
-  createdDialog.close();
+whenStored(async () => {
   await reloadList("/admin/keys");
   announce("The key was created.");
   newKeyButton.focus();

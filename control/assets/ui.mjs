@@ -6,18 +6,20 @@ const ENDED = "Your session has ended. Open a new sign-in link, then try again."
 /** What fields are called, where the form that they are in does not say it itself. */
 const FIELDS = { name: "Name", expires_at: "Expiry" };
 
-/** A refusal, with the sentences to show. */
+/** A refusal, with the sentences to show; the API's own with its status and with what is wrong by field. Status 0: no answer came. */
 export class Refused extends Error {
-  constructor(sentences) {
+  constructor(sentences, status = 0, errors = []) {
     super(sentences.join(" "));
     this.sentences = sentences;
+    this.status = status;
+    this.errors = errors;
   }
 }
 
 // Calls.
 
-export async function call(method, path, body) {
-  const headers = { accept: "application/json" };
+export async function call(method, path, body, more = {}) {
+  const headers = { accept: "application/json", ...more };
   if (body !== undefined) headers["content-type"] = "application/json";
   let response;
   try {
@@ -33,14 +35,16 @@ export async function call(method, path, body) {
     throw new Refused(["No answer came. It may have been done nevertheless: reload the list before you try again."]);
   }
   if (response.ok) return response;
-  throw new Refused(response.status === 401 ? [ENDED] : await reasons(response));
-}
-
-async function reasons(response) {
+  const { status } = response;
+  if (status === 401) throw new Refused([ENDED], status);
   const problem = await response.json().catch(() => null);
   const errors = Array.isArray(problem?.errors) ? problem.errors : [];
+  throw new Refused(reasons(problem, errors, status), status, errors);
+}
+
+function reasons(problem, errors, status) {
   if (errors.length > 0) return errors.map(({ field, detail }) => `${FIELDS[field] ?? field}: ${detail}`);
-  return [problem?.detail || problem?.title || `This was refused (status ${response.status}). Try again later.`];
+  return [problem?.detail || problem?.title || `This was refused (status ${status}). Try again later.`];
 }
 
 // Dialogs.
@@ -87,10 +91,12 @@ export function announce(sentence) {
 /** Rewrites the times in `root` to the reader's zone. */
 export function localTimes(root) {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
   for (const time of root.querySelectorAll("time[datetime]")) {
     const text = format.format(new Date(time.dateTime));
     time.title = text;
     if (time.dataset.show === "exact") time.textContent = text;
+    if (time.dataset.show === "day") time.textContent = day.format(new Date(time.dateTime));
   }
 }
 

@@ -10,7 +10,7 @@ use keyward_shared::{
     tiers::{self, Tier},
 };
 
-use crate::oidc::Provider;
+use crate::{oidc::Provider, page::Drawing};
 
 /// Where the client's address is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,8 @@ pub struct ControlSettings {
     pub webhook_targets: WebhookTargets,
     /// `RATE_LIMITS`: the tiers that a key's `rate_limit` may name; empty: any name is taken, and limits nothing.
     pub tiers: Vec<Tier>,
+    /// What draws keys in the browser, where the Worker serves that: no setting, its entry says so (`BROWSER_SCRIPT`, `BROWSER_WASM`).
+    pub drawing: Option<Drawing>,
 }
 
 impl ControlSettings {
@@ -135,6 +137,7 @@ impl ControlSettings {
             },
             webhook_secrets,
             webhook_targets,
+            drawing: variables.get("BROWSER_SCRIPT").zip(variables.get("BROWSER_WASM")).map(|(script, wasm)| Drawing { script, wasm }),
         })
     }
 }

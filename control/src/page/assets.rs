@@ -25,6 +25,8 @@ pub(super) enum File {
     Ui,
     /// The script that shows a new key once.
     Secret,
+    /// The script that makes a key.
+    NewKey,
     /// The script of the list of keys.
     Keys,
 }
@@ -33,7 +35,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 impl File {
-    const ALL: [Self; 5] = [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::Keys];
+    const ALL: [Self; 6] = [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::NewKey, Self::Keys];
 
     /// Name, media type and text.
     const fn source(self) -> (&'static str, &'static str, &'static str) {
@@ -42,6 +44,7 @@ impl File {
             Self::Style => ("keyward.css", CSS, include_str!("../../assets/keyward.css")),
             Self::Ui => ("ui.mjs", SCRIPT, include_str!("../../assets/ui.mjs")),
             Self::Secret => ("secret.mjs", SCRIPT, include_str!("../../assets/secret.mjs")),
+            Self::NewKey => ("new-key.mjs", SCRIPT, include_str!("../../assets/new-key.mjs")),
             Self::Keys => ("keys.mjs", SCRIPT, include_str!("../../assets/keys.mjs")),
         }
     }
@@ -93,7 +96,7 @@ mod tests {
     fn each_address_gives_its_file_with_its_type() {
         for file in File::ALL {
             let asset = asset(file.url()).unwrap();
-            let is_script = file.url().ends_with(".mjs");
+            let is_script = file.url().rsplit('.').next() == Some("mjs");
             assert_eq!(asset.content_type, if is_script { SCRIPT } else { CSS }, "{file:?}");
             assert!(!asset.body.is_empty());
         }

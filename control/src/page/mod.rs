@@ -17,7 +17,7 @@ mod time;
 
 pub use assets::{Asset, asset};
 pub use form::Problems;
-pub use keys::{KeysPage, PageKey, keys};
+pub use keys::{Choice, Created, Drawing, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
 pub use messages::{link_problem, not_allowed, not_found, not_signed_in, unavailable};
 pub use plot::{Bucket, By, filled, plot, spark};
 pub use reader::Reader;
@@ -29,7 +29,7 @@ pub const KEYS_PATH: &str = "/admin/keys";
 pub const SECURITY_HEADERS: &[(&str, &str)] = &[
     (
         "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     ("x-content-type-options", "nosniff"),

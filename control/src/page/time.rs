@@ -5,7 +5,7 @@ use keyward_shared::time::Millis;
 use maud::{Markup, html};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// A time that the script can rewrite: `show` says how ("exact", or "relative": only the title).
+/// A time that the script can rewrite: `show` says how ("exact", "day", or "relative": only the title).
 pub(super) fn moment(at: Millis, text: &str, show: &str) -> Markup {
     html! { time datetime=(stamp(at)) title=(exact(at)) data-show=(show) { (text) } }
 }

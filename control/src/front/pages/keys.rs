@@ -4,9 +4,16 @@ use serde::Deserialize;
 
 use super::{
     super::{Answer, Outside},
-    visit::Visit,
+    new_key,
+    visit::{Told, Visit},
 };
-use crate::page::{self, KeysPage, PageKey};
+use crate::page::{self, Choice, KeysPage, PageKey, Problems};
+
+/// How many keys a page has.
+const PAGE: usize = 50;
+/// How often the API is asked for one page at most: each call looks through a bounded number of keys, and a search that finds little
+/// would else show page after page with nothing on it.
+const CALLS: usize = 5;
 
 /// The part of `GET /v1/keys` that the page shows.
 #[derive(Deserialize)]
@@ -16,19 +23,105 @@ struct Listed {
 }
 
 pub(super) async fn list<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Answer> {
-    let cursor = visit.parameter("cursor");
-    let query: Vec<_> = cursor.iter().map(|cursor| ("cursor", cursor.as_str())).collect();
-    let told = visit.get("/v1/keys", &query).await?;
-    if told.status == 400 && cursor.is_some() {
-        // A cursor of another list, or one that was cut: the first page is better than an error.
-        return Ok(Answer::redirect(page::KEYS_PATH));
-    }
-    let listed: Listed = told.granted()?;
-    let page = KeysPage {
-        keys: listed.keys,
-        next_cursor: listed.next_cursor,
-        edge_url: visit.settings().public_edge_url.clone().unwrap_or_default(),
+    let choice = Choice::read(|name| visit.parameter(name), visit.reader.may("keyward.keys"));
+    let mut page = KeysPage {
+        keys: Vec::new(),
+        next_cursor: choice.cursor.clone(),
+        problems: Problems::default(),
+        making: new_key::making(visit),
         now: visit.now(),
+        choice,
     };
+    for _ in 0..CALLS {
+        let told = ask(visit, &page).await?;
+        if told.status == 400 {
+            if page.choice.cursor.is_some() {
+                // A cursor of another list, or one that was cut: the first page is better than an error.
+                return Ok(Answer::redirect(&page.choice.first().address()));
+            }
+            page.problems = told.problems();
+            return Ok(Answer::html(400, page::keys(&visit.reader, &page)));
+        }
+        let listed: Listed = told.granted()?;
+        page.keys.extend(listed.keys);
+        page.next_cursor = listed.next_cursor;
+        if page.next_cursor.is_none() || page.keys.len() >= PAGE {
+            break;
+        }
+    }
     Ok(Answer::html(200, page::keys(&visit.reader, &page)))
+}
+
+/// The next part of the page: as many keys as it still lacks, with their use, in one call.
+async fn ask<O: Outside>(visit: &Visit<'_, O>, page: &KeysPage) -> Result<Told, Answer> {
+    let mut query = page.choice.asked(&visit.reader.owner, page.now);
+    query.push(("usage", "30d".into()));
+    query.push(("limit", PAGE.saturating_sub(page.keys.len()).max(1).to_string()));
+    query.extend(page.next_cursor.clone().map(|cursor| ("cursor", cursor)));
+    let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    visit.get("/v1/keys", &query).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{
+        super::super::tests::{Script, api_answer, header, request, run, with_session},
+        *,
+    };
+
+    fn whoami(permissions: &[&str]) -> (u16, Value) {
+        api_answer(200, &json!({"owner": "ann", "company": "demo", "permissions": permissions}))
+    }
+
+    fn key(n: usize) -> Value {
+        json!({"id": format!("key_{n}"), "name": format!("Number {n}"), "hint": "kw_live_…", "owner": "ann", "owner_active": true,
+            "status": "active", "created_at": "2026-11-01T08:00:00Z", "usage": []})
+    }
+
+    fn listed(numbers: core::ops::Range<usize>, next: &str) -> (u16, Value) {
+        let next = (!next.is_empty()).then_some(next);
+        api_answer(200, &json!({"keys": numbers.map(key).collect::<Vec<_>>(), "next_cursor": next}))
+    }
+
+    fn open(url: &str, answers: impl IntoIterator<Item = (u16, Value)>) -> (Answer, String, Vec<String>) {
+        let objects = Script::saying(answers);
+        let answer = run(&with_session(request("GET", url)), &objects);
+        let asked = (1..objects.asked().len()).map(|at| objects.call(at).query).collect();
+        let html = String::from_utf8(answer.body.to_vec()).unwrap();
+        (answer, html, asked)
+    }
+
+    #[test]
+    fn a_page_of_keys_with_their_use_is_one_call() {
+        let (answer, html, asked) = open("/admin/keys", [whoami(&["keyward.keys.own"]), listed(0..50, "c.d")]);
+        assert_eq!((answer.status, html.matches("data-key-id").count()), (200, 50));
+        assert_eq!(asked, ["owner=ann&sort=-created_at&usage=30d&limit=50"]);
+        assert!(html.contains("cursor=c.d"));
+    }
+
+    #[test]
+    fn a_search_that_finds_little_looks_further_but_not_for_ever() {
+        let found = [whoami(&["keyward.keys"]), listed(0..2, "a.a"), listed(2..3, "b.b"), listed(3..4, "")];
+        let (_, html, asked) = open("/admin/keys?owners=all&q=x", found);
+        assert_eq!((html.matches("data-key-id").count(), asked.len()), (4, 3));
+        assert_eq!(asked[2], "q=x&sort=-created_at&usage=30d&limit=47&cursor=b.b");
+        assert!(!html.contains("rel=\"next\""));
+        let nothing = [whoami(&["keyward.keys"])].into_iter().chain((0..9).map(|_| listed(0..0, "e.e")));
+        let (_, html, asked) = open("/admin/keys?q=x", nothing);
+        assert_eq!(asked.len(), CALLS);
+        assert!(html.contains("Nothing found so far") && html.contains("Search on") && html.contains("cursor=e.e"));
+    }
+
+    #[test]
+    fn what_the_api_refuses_is_said_with_what_was_typed() {
+        let refusal = || api_answer(400, &json!({"title": "Bad", "detail": "owner must be <short>"}));
+        let (answer, html, _) = open("/admin/keys?owners=all&owner=a+b&q=x", [whoami(&["keyward.keys"]), refusal()]);
+        assert_eq!(answer.status, 400);
+        assert!(html.contains("owner must be &lt;short&gt;") && html.contains("value=\"a b\"") && html.contains("value=\"x\""));
+        assert!(!html.contains("No key"), "nobody knows whether there is one");
+        let (answer, ..) = open("/admin/keys?q=x&cursor=bad", [whoami(&[]), refusal()]);
+        assert_eq!((answer.status, header(&answer, "location")), (303, Some("/admin/keys?q=x")));
+    }
 }

@@ -6,6 +6,7 @@
 
 mod form;
 mod keys;
+mod new_key;
 mod visit;
 
 use percent_encoding::percent_decode_str;
@@ -38,6 +39,7 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
     };
     let answer = match segments.as_slice() {
         ["keys"] => keys::list(&visit).await,
+        ["keys", "new"] => new_key::answer(&visit).await,
         _ => Err(Answer::html(404, page::not_found())),
     };
     match answer {
