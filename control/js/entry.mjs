@@ -1,8 +1,9 @@
 // The control Worker's entry: hands requests to Rust and exports the Durable Object classes. Nothing is decided here; `recover.mjs` starts Rust
-// again after a panic.
+// again after a panic, `browser.mjs` serves what the pages load from elsewhere than Rust.
 
 import * as bindings from "./control.js";
 import module from "./control_bg.wasm";
+import { answer, told } from "./browser.mjs";
 import { Instance, durableObject, logFailure } from "./recover.mjs";
 
 const instance = new Instance(bindings, module);
@@ -14,7 +15,8 @@ export const Feed = durableObject(instance, bindings, "Feed");
 export default {
   async fetch(request, env, context) {
     try {
-      return await instance.call(() => bindings.fetch(request, env, context));
+      const known = await told(env);
+      return (await answer(request)) ?? (await instance.call(() => bindings.fetch(request, known, context)));
     } catch (error) {
       logFailure("control.fetch", error);
       return unavailable();

@@ -102,6 +102,8 @@ pub enum Source {
     Script(&'static str),
     /// WebAssembly in a file.
     WasmFile(PathBuf),
+    /// Bytes in a file, as they are.
+    DataFile(PathBuf),
 }
 
 /// A member of a Worker's `env`.
@@ -252,6 +254,7 @@ fn named_module(module: &Module) -> Vec<(&'static str, Value)> {
         Source::ScriptFile(path) => ("esModule", Value::Embed(path.to_string_lossy().into_owned())),
         Source::Script(text) => ("esModule", Value::text(*text)),
         Source::WasmFile(path) => ("wasm", Value::Embed(path.to_string_lossy().into_owned())),
+        Source::DataFile(path) => ("data", Value::Embed(path.to_string_lossy().into_owned())),
     };
     vec![("name", Value::text(&module.name)), source]
 }

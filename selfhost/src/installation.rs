@@ -72,6 +72,7 @@ fn collect(folder: &Path, prefix: &str, modules: &mut Vec<Module>) -> Result<(),
         let source = match path.extension().and_then(|extension| extension.to_str()) {
             Some("js" | "mjs") => Source::ScriptFile(path),
             Some("wasm") => Source::WasmFile(path),
+            Some("bin") => Source::DataFile(path),
             _ => continue,
         };
         modules.push(Module { name, source });
