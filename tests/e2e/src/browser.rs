@@ -141,6 +141,11 @@ impl Browser {
         self.must("/goog/cdp/execute", json!({"cmd": "Browser.grantPermissions", "params": permissions})).await;
     }
 
+    /// A command of the browser's development tools, with what it answers.
+    pub async fn devtools(&self, command: &str, params: Value) -> Value {
+        self.must("/goog/cdp/execute", json!({"cmd": command, "params": params})).await
+    }
+
     /// The value of a cookie of the page's.
     pub async fn cookie(&self, name: &str) -> Option<Value> {
         self.ask(Method::GET, &format!("/cookie/{name}"), &Value::Null).await.ok()
