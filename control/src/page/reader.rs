@@ -18,6 +18,9 @@ pub struct Reader {
     pub company_name: Option<String>,
     /// What they may do.
     pub permissions: PermissionSet,
+    /// How long a key of their company may live, where that is limited.
+    #[serde(default)]
+    pub max_key_lifetime_days: Option<u64>,
 }
 
 impl Reader {

@@ -133,6 +133,7 @@ impl<S: Sql> Turn<'_, S> {
             "owner": caller.owner,
             "owner_name": owner.map(|owner| owner.name),
             "company": caller.company,
+            "max_key_lifetime_days": company.as_ref().and_then(|company| company.max_key_lifetime_days),
             "company_name": company.map(|company| company.name),
             "permissions": caller.permissions,
             "key_id": caller.key.as_ref().map(|key| &key.id),
