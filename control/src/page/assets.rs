@@ -27,6 +27,8 @@ pub(super) enum File {
     Secret,
     /// The script that makes a key.
     NewKey,
+    /// The script of a key's own pages.
+    Key,
     /// The script of the list of keys.
     Keys,
 }
@@ -35,7 +37,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 impl File {
-    const ALL: [Self; 6] = [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::NewKey, Self::Keys];
+    const ALL: [Self; 7] = [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::NewKey, Self::Key, Self::Keys];
 
     /// Name, media type and text.
     const fn source(self) -> (&'static str, &'static str, &'static str) {
@@ -45,6 +47,7 @@ impl File {
             Self::Ui => ("ui.mjs", SCRIPT, include_str!("../../assets/ui.mjs")),
             Self::Secret => ("secret.mjs", SCRIPT, include_str!("../../assets/secret.mjs")),
             Self::NewKey => ("new-key.mjs", SCRIPT, include_str!("../../assets/new-key.mjs")),
+            Self::Key => ("key.mjs", SCRIPT, include_str!("../../assets/key.mjs")),
             Self::Keys => ("keys.mjs", SCRIPT, include_str!("../../assets/keys.mjs")),
         }
     }

@@ -7,6 +7,7 @@
 
 mod assets;
 mod form;
+mod key;
 mod keys;
 mod layout;
 mod messages;
@@ -17,6 +18,10 @@ mod time;
 
 pub use assets::{Asset, asset};
 pub use form::Problems;
+pub use key::{
+    Asked, Change, DeletePage, Entry, Explained, Fields, GonePage, Key, KeyPage, NewPage, Related, RevokePage, RotatePage, Status, Traffic,
+    delete_key, key, key_gone, key_rotated, revoke_key, rotate_key,
+};
 pub use keys::{Choice, Created, Drawing, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
 pub use messages::{link_problem, not_allowed, not_found, not_signed_in, unavailable};
 pub use plot::{Bucket, By, filled, plot, spark};

@@ -27,6 +27,16 @@ pub(super) fn day(at: Millis) -> String {
     timestamp(at).strftime("%-d %b %Y").to_string()
 }
 
+/// The day as a date field has it: `2026-11-18`.
+pub(super) fn iso_day(at: Millis) -> String {
+    timestamp(at).strftime("%Y-%m-%d").to_string()
+}
+
+/// The time of day to the second: `11:06:40 UTC`.
+pub(super) fn second(at: Millis) -> String {
+    timestamp(at).strftime("%H:%M:%S UTC").to_string()
+}
+
 /// The time of day with its day: `18 Nov, 11:00`.
 pub(super) fn of_day(at: Millis) -> String {
     timestamp(at).strftime("%-d %b, %H:%M").to_string()

@@ -5,6 +5,7 @@
 //! same calls to the API itself spares the reader a new page. After a change the browser is sent on with GET.
 
 mod form;
+mod key;
 mod keys;
 mod new_key;
 mod visit;
@@ -40,6 +41,7 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
     let answer = match segments.as_slice() {
         ["keys"] => keys::list(&visit).await,
         ["keys", "new"] => new_key::answer(&visit).await,
+        ["keys", id, rest @ ..] => key::answer(&visit, id, rest).await,
         _ => Err(Answer::html(404, page::not_found())),
     };
     match answer {

@@ -1,0 +1,176 @@
+// One key's own pages in the browser: times to the second, a dialog instead of the page that asks for a reason, how far a revocation has
+// come as it goes on, the new key of a rotation, and the old one's use as it falls. The server renders all of it; this only keeps it fresh.
+
+import { announce, attempt, call, localTimes, open } from "./ui.mjs";
+import { showOnce } from "./secret.mjs";
+
+const byId = (id) => document.getElementById(id);
+
+// Times that only these pages have.
+
+const FORMATS = {
+  second: new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }),
+  clock: new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
+};
+
+function times(root) {
+  for (const [show, format] of Object.entries(FORMATS)) {
+    for (const time of root.querySelectorAll(`time[data-show=${show}]`)) time.textContent = format.format(new Date(time.dateTime));
+  }
+}
+
+times(document);
+
+// A dialog instead of a page of its own.
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-opens]");
+  const dialog = link && byId(link.dataset.opens);
+  if (!dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  open(dialog);
+  dialog.querySelector("input:not([type=hidden])")?.focus();
+});
+
+for (const form of document.querySelectorAll("form[method=post]")) {
+  // Sent twice by a double click it would only say that it was done before.
+  form.addEventListener("submit", (event) => {
+    if (form.ariaBusy === "true") event.preventDefault();
+    form.ariaBusy = "true";
+  });
+}
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[aria-busy]")) form.ariaBusy = "false";
+});
+
+// The end of a day is meant in the reader's zone.
+
+const changeForm = byId("change-form");
+
+if (changeForm) {
+  const field = changeForm.elements.day;
+  const help = byId("change-expires-help");
+  const stored = field.dataset.end ?? "";
+  if (stored) field.value = dayOf(new Date(stored));
+  const first = field.value;
+  help.textContent = help.textContent.replace("(UTC)", "in your time zone");
+  changeForm.addEventListener("submit", () => {
+    changeForm.elements.exact_end.value = !field.value ? "" : stored && field.value === first ? stored : endOfDay(field.value);
+  });
+}
+
+function dayOf(date) {
+  const two = (number) => String(number).padStart(2, "0");
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** The last second of a day (`2027-01-31`) in the reader's zone, as RFC 3339 in UTC. */
+function endOfDay(day) {
+  const [year, month, date] = day.split("-").map(Number);
+  const end = new Date(year, month - 1, date, 23, 59, 59);
+  end.setFullYear(year); // years below 100 mean the 20th century to the constructor
+  return end.toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+// Parts of the page that are fetched again.
+
+const GONE = "gone";
+
+/** Takes the part `id` from the page as it is now; gives it, `GONE` where the page has it no more, or null where no page came. */
+async function refresh(id) {
+  const old = byId(id);
+  try {
+    const response = await fetch(location.pathname + location.search, { credentials: "same-origin", cache: "no-store" });
+    if (!response.ok) return null;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const fresh = page.getElementById(id);
+    if (!fresh) return page.querySelector("h1") ? GONE : null;
+    localTimes(fresh);
+    times(fresh);
+    // What the reader opened stays open, and who stands on something in it goes on standing there.
+    if (old.querySelector("details[open]")) fresh.querySelector("details")?.setAttribute("open", "");
+    const stops = (part) => [...part.querySelectorAll("a, summary, [tabindex]")];
+    const place = stops(old).indexOf(document.activeElement);
+    old.replaceWith(document.adoptNode(fresh));
+    stops(fresh)[place]?.focus({ preventScroll: true });
+    return fresh;
+  } catch {
+    return null;
+  }
+}
+
+// How far the last change has come.
+
+const SECOND = 1000;
+
+/** How far this machine's clock is from the server's, so that a wrong clock counts right. */
+const skew = Number(byId("propagation")?.dataset.now ?? Date.now()) - Date.now();
+const left = (time) => new Date(time.dateTime) - (Date.now() + skew);
+
+function count() {
+  for (const end of document.querySelectorAll("#propagation [data-until]")) {
+    let rest = end.querySelector(".left");
+    if (!rest) {
+      rest = document.createElement("span");
+      rest.className = "left";
+      rest.ariaHidden = "true"; // a number that changes each second is noise to those who listen
+      end.append(rest);
+    }
+    const seconds = Math.ceil(left(end.querySelector("time")) / SECOND);
+    rest.textContent = seconds > 0 ? ` (in ${seconds} s)` : " (now)";
+  }
+}
+
+const STAGES = {
+  announced: "The change is announced.",
+  over: "The change is in effect everywhere.",
+};
+
+/** Looks again when there can be something new; each stage is said once to those who listen. */
+async function follow() {
+  let said = byId("propagation").dataset.state;
+  let failures = 0;
+  while (said !== "over") {
+    const end = document.querySelector("#propagation [data-until=guaranteed] time");
+    const due = end ? left(end) + SECOND / 4 : SECOND;
+    await new Promise((done) => setTimeout(done, Math.max(due, SECOND * 2 ** failures)));
+    const fresh = await refresh("propagation");
+    failures = fresh ? 0 : Math.min(failures + 1, 4);
+    if (!fresh) continue;
+    const state = fresh === GONE ? "over" : fresh.dataset.state;
+    if (fresh === GONE) byId("propagation").remove();
+    if (state !== said) announce(STAGES[state]);
+    said = state;
+    count();
+  }
+}
+
+if (byId("propagation")) {
+  count();
+  setInterval(count, SECOND);
+  follow();
+}
+
+// Rotation: the new key once, then the old one's use.
+
+const OVERLAPS = { day: 86_400, week: 7 * 86_400, now: 0 };
+const rotateForm = byId("rotate-form");
+
+rotateForm?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  rotateForm.ariaBusy = "false";
+  attempt(rotateForm, rotateForm.querySelector("[type=submit]"), async () => {
+    const body = { name: rotateForm.elements.name.value };
+    const overlap = OVERLAPS[rotateForm.elements.overlap.value];
+    if (overlap !== undefined) body.overlap_s = overlap;
+    const response = await call("POST", `/v1/keys/${encodeURIComponent(rotateForm.dataset.keyId)}/rotate`, body);
+    await showOnce((await response.json()).key);
+    location.assign(`${location.pathname}?done=made`);
+  });
+});
+
+if (byId("progress")?.hasAttribute("data-live")) {
+  setInterval(() => {
+    if (!document.hidden) refresh("progress");
+  }, 10 * SECOND);
+}

@@ -1,0 +1,252 @@
+//! Replacing a key without a break: a successor is made, copied into the integration, the old key's use falls, the old key is revoked.
+//!
+//! Where somebody is on this way is not kept anywhere: it follows from the two keys and their use, so coming back later goes on there.
+
+use keyward_shared::time::Millis;
+use maud::{Markup, html};
+
+use super::{
+    Key, Status,
+    details::{Related, link, revoked},
+    end::propagation,
+    may_change, under,
+};
+use crate::page::{
+    Reader,
+    assets::File,
+    form::{Problems, field, problems},
+    plot::{Bucket, By, number, plot},
+    secret,
+    time::{exact, moment, relative, second},
+};
+
+/// What the way is made from.
+#[derive(Debug)]
+pub struct RotatePage {
+    /// The key that is replaced.
+    pub key: Key,
+    /// Its successor, where it has one that is still there.
+    pub successor: Option<Key>,
+    /// How the old key was used since; `None`: it has no successor, or that cannot be told right now.
+    pub traffic: Option<Traffic>,
+    /// The successor's name as it was typed.
+    pub name: String,
+    /// How long both work as it was chosen: `keep`, `day`, `week` or `now`.
+    pub overlap: String,
+    /// What no other form has: sent twice, it has one effect.
+    pub form_id: String,
+    /// Where programs send their requests.
+    pub edge_url: String,
+    /// What is wrong.
+    pub problems: Problems,
+    /// What has just been done.
+    pub done: &'static str,
+    /// The present.
+    pub now: Millis,
+}
+
+/// Use of the old key.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    /// From when on it is counted: the hour, or day, in which the successor was made.
+    pub since: Millis,
+    /// Requests since then.
+    pub allowed: u64,
+    /// Of those that were refused.
+    pub refused: u64,
+    /// The last two days.
+    pub hours: Vec<Bucket>,
+}
+
+const OVERLAPS: [(&str, &str); 4] = [
+    ("keep", "Keep both until I revoke the old one"),
+    ("day", "The old one ends after 1 day"),
+    ("week", "The old one ends after 7 days"),
+    ("now", "The old one ends at once"),
+];
+
+/// The way, at the step that has been reached.
+pub fn rotate_key(reader: &Reader, page: &RotatePage) -> String {
+    let key = &page.key;
+    let main = html! {
+        h1.any { "Rotate “" (key.name) "”" }
+        (problems(&page.problems, &["name"]))
+        @if key.superseded_by.is_some() {
+            (steps(reader, page))
+        } @else if !key.is_active() {
+            p { @match key.status { Status::Revoked => (revoked(key)), _ => "The key has expired." } }
+            p { "A key that does not work any more cannot be replaced. Make a new one in the list." }
+        } @else if !may_change(reader, key) {
+            p { "Only its owner or the operator may rotate this key. You may revoke or delete it." }
+        } @else {
+            (begin(page))
+        }
+        p { a href=(key.path()) { "Back to the key" } }
+        (secret::dialog(&page.edge_url))
+    };
+    under(reader, "Rotate", key, page.done, &[File::Secret, File::Key], &main)
+}
+
+fn begin(page: &RotatePage) -> Markup {
+    let key = &page.key;
+    html! {
+        p { "Replacing a key from time to time limits what a lost copy is worth. Nothing has to stand still meanwhile:" }
+        ol {
+            li { "You make a successor. It may do the same, from the same networks." }
+            li { "You copy it into the program that uses the old key." }
+            li { "You watch here how the old key's requests end." }
+            li { "You revoke the old key." }
+        }
+        @if !key.owner_active { p.alert { "Its owner or company is not active: a successor can be made when they are again." } }
+        form #rotate-form method="post" action={ (key.path()) "/rotate" } autocomplete="off" data-key-id=(key.id) {
+            input type="hidden" name="step" value="make";
+            input type="hidden" name="form" value=(page.form_id);
+            (field("rotate-name", "Name of the successor", "It may have the same name: the old one will be revoked.", page.problems.of("name"), |marks| html! {
+                input id=(marks.id) type="text" name="name" value=(page.name) required maxlength="100"
+                    aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
+            }))
+            fieldset {
+                legend { "The old key" }
+                @for (value, text) in OVERLAPS {
+                    label { input type="radio" name="overlap" value=(value) checked[page.overlap == value]; (text) }
+                }
+            }
+            button type="submit" { "Make the successor" }
+            div.alert role="alert" {}
+        }
+    }
+}
+
+fn steps(reader: &Reader, page: &RotatePage) -> Markup {
+    let key = &page.key;
+    let related = |key: &Key| Related { id: key.id.clone(), name: Some(key.name.clone()) };
+    let names: Vec<_> = page.successor.iter().map(related).collect();
+    let copied = page.successor.as_ref().is_some_and(|new| new.last_used_at.is_some());
+    let over = !key.is_active();
+    html! {
+        ol.steps #progress data-live[!over] {
+            (step(true, "The successor is made", &html! {
+                p {
+                    (link(key.superseded_by.as_deref().unwrap_or_default(), &names))
+                    @if let Some(at) = key.superseded_at { ", " (moment(at, &exact(at), "exact")) }
+                }
+                @if let Some(new) = page.successor.as_ref().filter(|new| !new.is_active()) {
+                    p.alert { "The successor does not work any more: " @if new.status == Status::Revoked { (revoked(new)) } @else { "it expired." } }
+                }
+            }))
+            (step(copied, "Copied into the integration", &html! {
+                @match page.successor.as_ref().map(|new| new.last_used_at) {
+                    Some(Some(at)) => p { "The new key is in use: last request " (ago(at, page.now)) "." },
+                    Some(None) => p { "The new key has not been used yet. Put it where the program has the old one, and let it run." },
+                    None => p { "There is nothing to see: the successor is gone." },
+                }
+            }))
+            (step(over || is_quiet(page), "The old key’s requests end", &traffic(page)))
+            (step(over, "The old key is revoked", &html! { @if over { p { @if key.status == Status::Revoked { (revoked(key)) } @else { "It expired." } } } @else { p { "Not yet." } } }))
+        }
+        @if over { (propagation(key, page.now)) } @else { (revoke(reader, page)) }
+    }
+}
+
+fn step(is_done: bool, title: &str, body: &Markup) -> Markup {
+    html! {
+        li.done[is_done] {
+            h2 { (title) @if is_done { " " span.badge.good { "done" } } }
+            (body)
+        }
+    }
+}
+
+fn ago(at: Millis, now: Millis) -> Markup {
+    html! { "at " (moment(at, &second(at), "second")) " (" (relative(at, now)) ")" }
+}
+
+/// Whether the old key was used after its successor was made.
+fn used_since(key: &Key) -> bool {
+    key.last_used_at.is_some_and(|last| key.superseded_at.is_some_and(|at| last > at))
+}
+
+/// Whether only the new key was used lately: not more than that can be said, a program may run once a month.
+fn is_quiet(page: &RotatePage) -> bool {
+    let new = page.successor.as_ref().and_then(|new| new.last_used_at);
+    new.is_some_and(|new| page.key.last_used_at.is_none_or(|old| old < new))
+}
+
+/// The old key's use since. The numbers are by the hour, as the counts are; the time of the last request is exact.
+fn traffic(page: &RotatePage) -> Markup {
+    let key = &page.key;
+    html! {
+        @match key.last_used_at {
+            Some(last) if used_since(key) => p #old-use { "The old key was used since: last request " (ago(last, page.now)) "." },
+            Some(last) => p #old-use { "The old key was not used since. Its last request was " (ago(last, page.now)) "." },
+            None => p #old-use { "The old key was never used." },
+        }
+        @match &page.traffic {
+            Some(traffic) => {
+                p {
+                    strong #old-count { (number(traffic.allowed.saturating_add(traffic.refused))) }
+                    " requests with the old key since " (moment(traffic.since, &exact(traffic.since), "exact"))
+                    ", the beginning of the hour or day in which its successor was made"
+                    @if traffic.refused > 0 { "; " (number(traffic.refused)) " were refused" } "."
+                }
+                (plot(&traffic.hours, By::Hour))
+            }
+            None => p { "The counts cannot be shown right now." },
+        }
+        p.muted {
+            "What edges count arrives here after some seconds. "
+            "Wait for at least one whole round of the program: a nightly job needs a night."
+        }
+        @if key.is_active() { p { a href={ (key.path()) "/rotate" } { "Look again" } span.by-script { " (this page looks every 10 seconds)" } } }
+    }
+}
+
+fn revoke(reader: &Reader, page: &RotatePage) -> Markup {
+    let key = &page.key;
+    html! {
+        section aria-labelledby="finish-title" {
+            h2 #finish-title { "Revoke the old key" }
+            @if let Some(at) = key.expires_at { p { "By itself it ends " (moment(at, &exact(at), "exact")) "." } }
+            p { "Do this when everything runs with the new key. Whatever still sends the old one is refused within a few minutes." }
+            form method="post" action={ (key.path()) "/rotate" } {
+                input type="hidden" name="step" value="revoke";
+                label {
+                    input type="checkbox" name="sure" required;
+                    "I have seen that the program works with the new key"
+                }
+                button type="submit" { "Revoke the old key" }
+            }
+            @if !may_change(reader, key) { p.muted { "You see this key because you may see and revoke everyone’s." } }
+        }
+    }
+}
+
+/// A successor that was just made, for browsers without a script.
+#[derive(Debug)]
+pub struct NewPage {
+    /// The key that is replaced.
+    pub key: Key,
+    /// The new key itself; `None`: it was shown before, and nothing kept it.
+    pub secret: Option<String>,
+    /// Where programs send their requests.
+    pub edge_url: String,
+}
+
+/// Shows the new key, once.
+pub fn key_rotated(reader: &Reader, page: &NewPage) -> String {
+    let on = format!("{}/rotate", page.key.path());
+    let main = html! {
+        h1.any { "Rotate “" (page.key.name) "”" }
+        @match &page.secret {
+            Some(secret) => (secret::part(secret, &page.edge_url, &on)),
+            None => {
+                div.alert role="alert" {
+                    p { "This form was sent before, and its key was shown then. It cannot be shown again." }
+                    p { "If nobody stored it, revoke the successor and rotate it: that makes another one." }
+                }
+                p { a href=(on) { "Go on with the rotation" } }
+            }
+        }
+    };
+    under(reader, "New key", &page.key, "", &[File::Secret], &main)
+}
