@@ -194,7 +194,7 @@ fn traffic(page: &RotatePage) -> Markup {
             None => p { "The counts cannot be shown right now." },
         }
         p.muted {
-            "What edges count arrives here after some seconds. "
+            "What edges count arrives here within about half a minute. "
             "Wait for at least one whole round of the program: a nightly job needs a night."
         }
         @if key.is_active() { p { a href={ (key.path()) "/rotate" } { "Look again" } span.by-script { " (this page looks every 10 seconds)" } } }
