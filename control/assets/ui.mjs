@@ -22,6 +22,8 @@ export async function call(method, path, body, more = {}) {
   const headers = { accept: "application/json", ...more };
   if (body !== undefined) headers["content-type"] = "application/json";
   let response;
+  const { company } = document.body.dataset; // another one than the reader's own, where the page is about one
+  if (company) path += `${path.includes("?") ? "&" : "?"}company=${encodeURIComponent(company)}`;
   try {
     response = await fetch(path, {
       method,

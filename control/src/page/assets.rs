@@ -31,13 +31,15 @@ pub(super) enum File {
     Key,
     /// The script of the list of keys.
     Keys,
+    /// The script of the pages of owners, companies and the policy.
+    Directory,
 }
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 impl File {
-    const ALL: [Self; 7] = [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::NewKey, Self::Key, Self::Keys];
+    const ALL: [Self; 8] = [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::NewKey, Self::Key, Self::Keys, Self::Directory];
 
     /// Name, media type and text.
     const fn source(self) -> (&'static str, &'static str, &'static str) {
@@ -48,6 +50,7 @@ impl File {
             Self::Secret => ("secret.mjs", SCRIPT, include_str!("../../assets/secret.mjs")),
             Self::NewKey => ("new-key.mjs", SCRIPT, include_str!("../../assets/new-key.mjs")),
             Self::Key => ("key.mjs", SCRIPT, include_str!("../../assets/key.mjs")),
+            Self::Directory => ("directory.mjs", SCRIPT, include_str!("../../assets/directory.mjs")),
             Self::Keys => ("keys.mjs", SCRIPT, include_str!("../../assets/keys.mjs")),
         }
     }

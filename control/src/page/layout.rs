@@ -46,7 +46,8 @@ pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
                     @for script in frame.scripts { script type="module" src=(script.url()) {} }
                 }
             }
-            body {
+            // The script's calls go to the company that is looked at.
+            body data-company=[frame.inside.and_then(|(reader, _)| reader.elsewhere.as_deref())] {
                 a.skip href="#main" { "Skip to the content" }
                 header.container {
                     nav aria-label="Account" {
@@ -63,10 +64,13 @@ pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
                         }
                     }
                 }
-                @if let Some((reader, section)) = frame.inside { (navigation(reader, section)) }
+                @if let Some((reader, section)) = frame.inside {
+                    (navigation(reader, section))
+                    (elsewhere(reader, section))
+                }
                 main #main.container tabindex="-1" {
-                    @if let Some((_, section)) = frame.inside {
-                        (breadcrumb(frame, section))
+                    @if let Some((reader, section)) = frame.inside {
+                        (breadcrumb(frame, reader, section))
                         p #status role="status" { (frame.done) }
                     }
                     (main)
@@ -85,7 +89,7 @@ fn navigation(reader: &Reader, current: Section) -> Markup {
             nav.sections.container aria-label="Administration" {
                 ul {
                     @for section in sections {
-                        li { a href=(section.path()) aria-current=[(section == current).then_some("true")] { (section.title()) } }
+                        li { a href=(section.address(reader)) aria-current=[(section == current).then_some("true")] { (section.title()) } }
                     }
                 }
             }
@@ -93,13 +97,27 @@ fn navigation(reader: &Reader, current: Section) -> Markup {
     }
 }
 
-fn breadcrumb(frame: &Frame<'_>, section: Section) -> Markup {
+/// Says it where somebody looks at another company than their own.
+fn elsewhere(reader: &Reader, section: Section) -> Markup {
+    html! {
+        @if let Some(company) = reader.elsewhere.as_ref().filter(|_| section.is_of_a_company()) {
+            aside.elsewhere aria-label="Another company" {
+                p.container {
+                    "You are acting in the company " strong { (company) } ". "
+                    a href=(section.path()) { "Back to your own" }
+                }
+            }
+        }
+    }
+}
+
+fn breadcrumb(frame: &Frame<'_>, reader: &Reader, section: Section) -> Markup {
     let is_first = frame.above.is_empty() && frame.title == section.title();
     html! {
         nav.breadcrumb aria-label="Breadcrumb" {
             ul {
                 li { "Administration" }
-                @if !is_first { li { a href=(section.path()) { (section.title()) } } }
+                @if !is_first { li { a href=(section.address(reader)) { (section.title()) } } }
                 @for (title, path) in frame.above { li { a href=(path) { (title) } } }
                 li aria-current="page" { (frame.title) }
             }

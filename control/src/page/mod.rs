@@ -6,17 +6,25 @@
 //! policy can forbid them all.
 
 mod assets;
+mod companies;
+pub(crate) mod directory;
 mod form;
 mod key;
 mod keys;
 mod layout;
 mod messages;
+mod owners;
 mod plot;
+mod policy;
+pub(crate) mod policy_draft;
+mod policy_history;
+pub(crate) mod policy_text;
 mod reader;
 mod secret;
 mod time;
 
 pub use assets::{Asset, asset};
+pub use companies::{COMPANIES_PATH, CompaniesPage, CompanyForm, CompanyPage, ListedCompany, PageCompany, companies, company};
 pub use form::Problems;
 pub use key::{
     Asked, Change, DeletePage, Entry, Explained, Fields, GonePage, Key, KeyPage, NewPage, Related, RevokePage, RotatePage, Status, Traffic,
@@ -24,7 +32,10 @@ pub use key::{
 };
 pub use keys::{Choice, Created, Drawing, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
 pub use messages::{link_problem, not_allowed, not_found, not_signed_in, unavailable};
+pub use owners::{OWNERS_PATH, OwnerForm, OwnerPage, OwnersPage, PageOwner, owner, owners};
 pub use plot::{Bucket, By, filled, plot, spark};
+pub use policy::{HISTORY_PATH, Meanwhile, POLICY_PATH, PolicyPage, Propagation, SavedPolicy, Tried, policy};
+pub use policy_history::{HistoryPage, PolicyVersion, VersionPage, policy_history, policy_version};
 pub use reader::Reader;
 
 /// Where the list of keys lives.

@@ -21,6 +21,9 @@ pub struct Reader {
     /// How long a key of their company may live, where that is limited.
     #[serde(default)]
     pub max_key_lifetime_days: Option<u64>,
+    /// The company that they look at, where it is not their own: only the operator does that.
+    #[serde(skip)]
+    pub elsewhere: Option<String>,
 }
 
 impl Reader {
@@ -32,6 +35,13 @@ impl Reader {
     /// What people call their company.
     pub fn company_name(&self) -> &str {
         self.company_name.as_deref().unwrap_or(&self.company)
+    }
+
+    /// The address of a page about the company that they look at.
+    pub fn at(&self, path: &str) -> String {
+        let Some(company) = &self.elsewhere else { return path.to_owned() };
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("company", company).finish();
+        format!("{path}{}{query}", if path.contains('?') { '&' } else { '?' })
     }
 
     /// Whether they may do what `permission` names.
@@ -57,6 +67,16 @@ impl Section {
     /// Those that `reader` may look at.
     pub(super) fn of(reader: &Reader) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|section| section.is_for(reader))
+    }
+
+    /// Whether it is about one company, which the operator may choose.
+    pub(super) const fn is_of_a_company(self) -> bool {
+        !matches!(self, Self::Companies | Self::Policy)
+    }
+
+    /// Its address, about the company that `reader` looks at where it is about one.
+    pub(super) fn address(self, reader: &Reader) -> String {
+        if self.is_of_a_company() { reader.at(self.path()) } else { self.path().to_owned() }
     }
 
     fn is_for(self, reader: &Reader) -> bool {
@@ -95,6 +115,16 @@ impl Section {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_keep_the_company_that_the_operator_looks_at() {
+        let own = Reader::default();
+        assert_eq!((own.at("/a?b=1"), Section::Owners.address(&own)), ("/a?b=1".into(), "/admin/owners".into()));
+        let elsewhere = Reader { elsewhere: Some("a&b|c".into()), ..own };
+        assert_eq!(elsewhere.at("/a"), "/a?company=a%26b%7Cc");
+        assert_eq!(elsewhere.at("/a?b=1"), "/a?b=1&company=a%26b%7Cc");
+        assert_eq!(Section::Policy.address(&elsewhere), "/admin/policy");
+    }
 
     #[test]
     fn everybody_sees_the_parts_that_they_may_look_at() {

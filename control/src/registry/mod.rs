@@ -15,6 +15,7 @@ mod versions_tests;
 mod work;
 
 pub use companies::Page;
+pub(crate) use policy::read as read_policy;
 pub use work::Work;
 
 use keyward_shared::{

@@ -165,7 +165,8 @@ impl<S: Sql> Registry<S> {
     }
 }
 
-fn read(body: &str) -> Result<Policy, Refused> {
+/// Reads a policy as `PUT` takes it.
+pub(crate) fn read(body: &str) -> Result<Policy, Refused> {
     let refuse = |detail: &str| Refused::new(Code::InvalidRequest, format!("the body is not a policy: {detail}"));
     if body.trim().is_empty() {
         return Err(refuse("it is empty"));

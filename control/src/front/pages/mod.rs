@@ -4,10 +4,16 @@
 //! What a page changes comes as a form, with POST to the page's own address, so it works without a script; a script that sends the
 //! same calls to the API itself spares the reader a new page. After a change the browser is sent on with GET.
 
+mod companies;
+#[cfg(test)]
+mod directory_tests;
 mod form;
 mod key;
 mod keys;
 mod new_key;
+mod owners;
+mod policy;
+mod policy_history;
 mod visit;
 
 use percent_encoding::percent_decode_str;
@@ -42,6 +48,15 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
         ["keys"] => keys::list(&visit).await,
         ["keys", "new"] => new_key::answer(&visit).await,
         ["keys", id, rest @ ..] => key::answer(&visit, id, rest).await,
+        ["companies"] => companies::list(&visit).await,
+        ["companies", "new"] => companies::make(&visit).await,
+        ["companies", id] => companies::one(&visit, &visit.id(id)).await,
+        ["owners"] => owners::list(&visit).await,
+        ["owners", "new"] => owners::make(&visit).await,
+        ["owners", id] => owners::one(&visit, &visit.id(id)).await,
+        ["policy"] => policy::edit(&visit).await,
+        ["policy", "history"] => policy_history::list(&visit).await,
+        ["policy", "versions", version] => policy_history::one(&visit, version).await,
         _ => Err(Answer::html(404, page::not_found())),
     };
     match answer {

@@ -27,6 +27,8 @@ pub(super) struct Told {
     pub(super) status: u16,
     /// Its body; `null` where there is none.
     pub(super) body: Value,
+    /// Its `ETag`; empty where there is none.
+    pub(super) etag: String,
 }
 
 impl Told {
@@ -59,7 +61,13 @@ impl<'a, O: Outside> Visit<'a, O> {
         }
         let mut visit = Self { request, context, reader: Reader::default() };
         visit.reader = visit.get("/v1/whoami", &[]).await?.granted()?;
+        visit.reader.elsewhere = visit.parameter("company").filter(|company| *company != visit.reader.company);
         Ok(visit)
+    }
+
+    /// The company that is looked at, where the page's address names another one than the reader's: calls go there.
+    pub(super) fn company(&self) -> Option<&str> {
+        self.reader.elsewhere.as_deref()
     }
 
     /// The present.
@@ -87,6 +95,12 @@ impl<'a, O: Outside> Visit<'a, O> {
         self.request.parameter(name).ok().flatten().filter(|value| !value.is_empty())
     }
 
+    /// The id that a page is about: the path's last segment, or, for an id that has no place there, that of the query.
+    pub(super) fn id(&self, segment: &str) -> String {
+        let inside = if segment == "-" { self.parameter("id") } else { None };
+        inside.unwrap_or_else(|| segment.to_owned())
+    }
+
     /// A text that no other form has, as its idempotency key: sent twice, it has one effect.
     pub(super) fn form_id(&self) -> &str {
         &self.request.id
@@ -97,10 +111,23 @@ impl<'a, O: Outside> Visit<'a, O> {
         self.call("GET", path, query, None, None).await
     }
 
-    /// A call of the API in the reader's name. Its answer says whether it was granted; an outage, or that the session has ended,
-    /// becomes a page.
+    /// [`Visit::call_if`] without a condition.
     pub(super) async fn call(
         &self,
+        method: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Told, Answer> {
+        self.call_if(None, method, path, query, body, idempotency_key).await
+    }
+
+    /// A call of the API in the reader's name, in the company that is looked at. Its answer says whether it was granted; an outage,
+    /// or that the session has ended, becomes a page. `version`: the `ETag` of what is to be replaced.
+    pub(super) async fn call_if(
+        &self,
+        version: Option<&str>,
         method: &str,
         path: &str,
         query: &[(&str, &str)],
@@ -111,7 +138,9 @@ impl<'a, O: Outside> Visit<'a, O> {
         let mut request = self.request.clone();
         request.method = method.into();
         request.target.path = path.into();
-        request.target.query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        let elsewhere = self.company().filter(|_| found.endpoint.home() == route::Home::Shard && !found.endpoint.names_company());
+        let elsewhere = elsewhere.filter(|_| query.iter().all(|(name, _)| *name != "company")).map(|company| ("company", company));
+        request.target.query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).extend_pairs(elsewhere).finish();
         request.body = body.map(Value::to_string).unwrap_or_default().into_bytes();
         let sent = &self.request.headers;
         request.headers = Headers {
@@ -121,14 +150,17 @@ impl<'a, O: Outside> Visit<'a, O> {
             sec_fetch_site: sent.sec_fetch_site.clone(),
             content_type: body.map(|_| "application/json".into()),
             idempotency_key: idempotency_key.map(Into::into),
+            if_match: version.map(Into::into),
             ..Headers::default()
         };
         let answer = api::answer(&request, &found, self.context).await;
+        let etag = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("etag")).map(|(_, tag)| tag.clone());
+        let etag = etag.unwrap_or_default();
         match answer.status {
             401 => Err(Answer::html(401, page::not_signed_in()).without_session()),
             500.. => Err(no_answer()),
-            status if answer.body.is_empty() => Ok(Told { status, body: Value::Null }),
-            status => serde_json::from_slice(&answer.body).map(|body| Told { status, body }).map_err(|_| no_answer()),
+            status if answer.body.is_empty() => Ok(Told { status, body: Value::Null, etag }),
+            status => serde_json::from_slice(&answer.body).map(|body| Told { status, body, etag }).map_err(|_| no_answer()),
         }
     }
 }
@@ -146,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_by_field_or_for_the_whole() {
-        let told = |body: Value| Told { status: 422, body }.problems();
+        let told = |body: Value| Told { status: 422, body, etag: String::new() }.problems();
         let fields = told(json!({"detail": "see errors", "errors": [{"field": "name", "detail": "is required"}]}));
         assert_eq!(fields, Problems { general: vec![], fields: vec![("name".into(), "is required".into())] });
         assert_eq!(told(json!({"title": "Conflict", "detail": "it is revoked"})).general, ["it is revoked"]);
@@ -156,11 +188,15 @@ mod tests {
 
     #[test]
     fn what_is_not_granted_is_a_page_of_that_status() {
-        let granted = |status| Told { status, body: json!(1) }.granted::<u8>();
+        let granted = |status| Told { status, body: json!(1), etag: String::new() }.granted::<u8>();
         assert_eq!(granted(201).unwrap(), 1);
         for (status, page) in [(403, 403), (404, 404), (409, 503), (422, 503)] {
             assert_eq!(granted(status).unwrap_err().status, page);
         }
-        assert_eq!(Told { status: 200, body: json!("x") }.granted::<u8>().unwrap_err().status, 503, "an answer that is not understood");
+        assert_eq!(
+            Told { status: 200, body: json!("x"), etag: String::new() }.granted::<u8>().unwrap_err().status,
+            503,
+            "an answer that is not understood"
+        );
     }
 }

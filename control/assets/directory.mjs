@@ -1,0 +1,40 @@
+// The pages of owners, companies and the policy in the browser: copies what is shown once, and does not let what was typed be lost by
+// accident. Everything else works by the forms themselves.
+
+import { announce } from "./ui.mjs";
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const field = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(field.value);
+      announce("Copied.");
+    } catch {
+      field.select();
+      announce("The browser does not allow copying here. The text is selected: copy it with the keyboard.");
+    }
+  });
+}
+
+// A form sent twice is sent once: the second click would only show the answer to the first one again.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+}
+// Back from the page that came: the form can be sent again.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+/** Whether something was typed that is not saved. */
+let typed = false;
+const editor = document.querySelector("form[data-keeps]");
+editor?.addEventListener("input", () => (typed = true));
+editor?.addEventListener("submit", () => (typed = false));
+addEventListener("beforeunload", (event) => {
+  const unsaved = typed || editor?.dataset.keeps === "changed";
+  if (unsaved && !editor.dataset.sent) event.preventDefault();
+});
