@@ -1,7 +1,10 @@
-// The pages of owners, companies and the policy in the browser: copies what is shown once, and does not let what was typed be lost by
-// accident. Everything else works by the forms themselves.
+// The pages of owners, companies and the policy in the browser: times to the second, copying what is shown once, and a question before
+// what was typed is left. Everything else works by the forms themselves.
 
 import { announce } from "./ui.mjs";
+
+const second = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+for (const time of document.querySelectorAll("time[data-show=second]")) time.textContent = second.format(new Date(time.dateTime));
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;

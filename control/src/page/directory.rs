@@ -6,7 +6,11 @@ use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
-use super::form::{Problems, field};
+use super::{
+    form::{Problems, field},
+    time::moment,
+};
+use crate::time::rfc3339;
 
 /// A segment of a path.
 pub(crate) fn encoded(segment: &str) -> String {
@@ -39,6 +43,12 @@ pub(crate) fn duration(time: Millis) -> String {
         seconds if seconds > 60 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
         seconds => format!("{seconds} seconds"),
     }
+}
+
+/// A time to the second, which the script of these pages rewrites to the reader's zone.
+pub(super) fn to_the_second(at: Millis) -> Markup {
+    let text = rfc3339(at).replace('T', " ").replace('Z', " UTC");
+    moment(at, &text, "second")
 }
 
 /// Says that a change of `what` takes effect by itself, and when at the latest.

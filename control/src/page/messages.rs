@@ -59,6 +59,21 @@ pub fn unavailable() -> String {
     )
 }
 
+/// For a form whose effect is not known, because no answer came: it can be sent again as it was.
+pub fn not_answered(action: &str, fields: &[(String, String)]) -> String {
+    message(
+        "No answer came",
+        &html! {
+            p { "What you sent may have been done, or not. Nothing that you typed is lost: this page keeps it." }
+            p { "Wait a moment and send it again. If doing it twice would matter, look first whether it was done." }
+            form.plain method="post" action=(action) {
+                @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+                button type="submit" { "Send again" }
+            }
+        },
+    )
+}
+
 fn message(title: &str, text: &Markup) -> String {
     let main = html! {
         article.message { h1 { (title) } (text) }
@@ -75,6 +90,15 @@ mod tests {
         let html = link_problem("<script>alert(1)</script>");
         assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
         assert!(!html.contains("<script"));
+    }
+
+    #[test]
+    fn what_got_no_answer_can_be_sent_again_as_it_was() {
+        let html = not_answered("/admin/policy?a=\"b", &[("path".into(), "/a\"><script>".into()), ("path".into(), "/b".into())]);
+        assert!(html.contains(
+            r#"<input type="hidden" name="path" value="/a&quot;&gt;&lt;script&gt;"><input type="hidden" name="path" value="/b">"#
+        ));
+        assert!(html.contains(r#"action="/admin/policy?a=&quot;b""#));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use key::{
     delete_key, key, key_gone, key_rotated, revoke_key, rotate_key,
 };
 pub use keys::{Choice, Created, Drawing, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
-pub use messages::{link_problem, not_allowed, not_found, not_signed_in, unavailable};
+pub use messages::{link_problem, not_allowed, not_answered, not_found, not_signed_in, unavailable};
 pub use owners::{OWNERS_PATH, OwnerForm, OwnerPage, OwnersPage, PageOwner, owner, owners};
 pub use plot::{Bucket, By, filled, plot, spark};
 pub use policy::{HISTORY_PATH, Meanwhile, POLICY_PATH, PolicyPage, Propagation, SavedPolicy, Tried, policy};

@@ -79,7 +79,7 @@ pub fn owners(reader: &Reader, page: &OwnersPage) -> String {
             }
             a role="button" href=(reader.at("/admin/owners/new")) { "New owner" }
         }
-        form.find method="get" action=(OWNERS_PATH) role="search" {
+        form.find method="get" action=(OWNERS_PATH) {
             @if let Some(company) = &reader.elsewhere { input type="hidden" name="company" value=(company); }
             label for="find-owner" { "Open an owner by id" }
             div role="group" {
@@ -160,12 +160,14 @@ pub(super) fn status(active: bool) -> Markup {
 
 fn in_short(permissions: &[String]) -> Markup {
     html! {
-        @if permissions.is_empty() { "none" }
-        @for (at, permission) in permissions.iter().take(SHOWN).enumerate() {
-            @if at > 0 { " " }
-            code { (permission) }
+        span {
+            @if permissions.is_empty() { "none" }
+            @for (at, permission) in permissions.iter().take(SHOWN).enumerate() {
+                @if at > 0 { " " }
+                code { (permission) }
+            }
+            @if permissions.len() > SHOWN { " and " (permissions.len() - SHOWN) " more" }
         }
-        @if permissions.len() > SHOWN { " and " (permissions.len() - SHOWN) " more" }
     }
 }
 

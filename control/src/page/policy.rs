@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::{
     Reader,
     assets::File,
-    directory::duration,
+    directory::{duration, to_the_second},
     form::{Problems, field, problems},
     layout::{Frame, document},
     policy_draft::{Draft, MOST_ROWS, Row},
     policy_text::{Verdict, changes, difference, shown},
     reader::Section,
-    time::{exact, moment, optional_time, time},
+    time::{optional_time, time},
 };
 
 /// Where the policy lives.
@@ -167,7 +167,7 @@ fn state(page: &PolicyPage) -> Markup {
 
 /// How far a change has come.
 pub(super) fn propagation(how: &Propagation) -> Markup {
-    let at = |at: Option<Millis>| html! { @if let Some(at) = at { (moment(at, &exact(at), "exact")) } @else { "not yet" } };
+    let at = |at: Option<Millis>| html! { @if let Some(at) = at { (to_the_second(at)) } @else { "not yet" } };
     html! {
         dl.facts.propagation {
             div { dt { "Saved" } dd { (at(Some(how.committed_at))) } }

@@ -7,14 +7,14 @@ use serde::Deserialize;
 use super::{
     Reader,
     assets::File,
-    directory::duration,
+    directory::{duration, to_the_second},
     form::{Problems, problems},
     layout::{Frame, document},
     owners::further,
     policy::HISTORY_PATH,
     policy_text::{difference, shown},
     reader::Section,
-    time::{exact, moment, optional_time, time},
+    time::{optional_time, time},
 };
 
 /// A version as the list says it.
@@ -66,13 +66,13 @@ pub fn policy_history(reader: &Reader, page: &HistoryPage) -> String {
                     @for (place, version) in page.versions.iter().enumerate() {
                         tr role="row" {
                             th.name scope="row" role="rowheader" {
-                                a href=(at(version.version, before(place))) { (moment(version.changed_at, &exact(version.changed_at), "exact")) }
+                                a href=(at(version.version, before(place))) { (to_the_second(version.changed_at)) }
                                 @if place == 0 && !page.further { " " span.badge.good { "in effect" } }
                             }
                             td role="cell" data-label="By" { (version.changed_by) }
                             td role="cell" data-label="Rules" { (version.rules) }
                             td role="cell" data-label="Announced" {
-                                @match version.announced_at { Some(at) => (moment(at, &exact(at), "exact")), None => "not yet" }
+                                @match version.announced_at { Some(at) => (to_the_second(at)), None => "not yet" }
                             }
                             td role="cell" data-label="Version" {
                                 code { (version.version) }
@@ -90,7 +90,7 @@ pub fn policy_history(reader: &Reader, page: &HistoryPage) -> String {
             }
         }
     };
-    document(&Frame { title: "History", ..Frame::of(reader, Section::Policy) }, &main)
+    document(&Frame { title: "History", scripts: &[File::Directory], ..Frame::of(reader, Section::Policy) }, &main)
 }
 
 /// What the page of a version is made from.
@@ -122,7 +122,7 @@ pub fn policy_version(reader: &Reader, page: &VersionPage) -> String {
             div {
                 h1 { (title) }
                 @if let Some(listed) = &page.listed {
-                    p { "Saved by " strong { (listed.changed_by) } ", " (moment(listed.changed_at, &exact(listed.changed_at), "exact")) }
+                    p { "Saved by " strong { (listed.changed_by) } ", " (to_the_second(listed.changed_at)) }
                 }
             }
             @if page.is_current { span.badge.good { "in effect" } }

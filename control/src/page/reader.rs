@@ -71,7 +71,7 @@ impl Section {
 
     /// Whether it is about one company, which the operator may choose.
     pub(super) const fn is_of_a_company(self) -> bool {
-        !matches!(self, Self::Companies | Self::Policy)
+        matches!(self, Self::Keys | Self::Owners | Self::Audit | Self::Webhooks)
     }
 
     /// Its address, about the company that `reader` looks at where it is about one.

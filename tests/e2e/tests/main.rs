@@ -24,6 +24,7 @@ mod observe;
 mod oidc;
 mod outage;
 mod page;
+mod page_directory;
 mod page_key;
 mod page_keys;
 mod panics;

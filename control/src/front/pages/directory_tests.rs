@@ -330,3 +330,19 @@ fn who_may_not_look_is_told_so() {
         assert_eq!(run(&with_session(request("GET", url)), &objects).status, 403, "{url}");
     }
 }
+
+#[test]
+fn an_outage_takes_nothing_away_that_was_typed() {
+    for said in [vec![], vec![whoami(&["keyward.owners"]), missing()]] {
+        let objects = Script::saying(said);
+        let answer =
+            run(&post("/admin/owners/new?company=demo", &[("id", "ann"), ("name", "Ann <b>"), ("permissions", "a\r\nb")]), &objects);
+        let page = html(&answer);
+        assert_eq!(answer.status, 503);
+        assert!(
+            page.contains("action=\"/admin/owners/new?company=demo\"") && page.contains("name=\"name\" value=\"Ann &lt;b&gt;\""),
+            "{page}"
+        );
+        assert!(page.contains("value=\"a\r\nb\"") && page.contains("Send again"));
+    }
+}

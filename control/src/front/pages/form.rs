@@ -31,6 +31,11 @@ impl Form {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.trim())
     }
 
+    /// Everything that was sent.
+    pub(super) fn sent(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Whether a box was ticked, or a button of this name pressed.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)

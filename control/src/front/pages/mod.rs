@@ -42,7 +42,7 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
     }
     let visit = match Visit::begin(request, context).await {
         Ok(visit) => visit,
-        Err(answer) => return answer,
+        Err(answer) => return kept(request, answer),
     };
     let answer = match segments.as_slice() {
         ["keys"] => keys::list(&visit).await,
@@ -60,6 +60,17 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
         _ => Err(Answer::html(404, page::not_found())),
     };
     match answer {
-        Ok(answer) | Err(answer) => answer,
+        Ok(answer) | Err(answer) => kept(request, answer),
     }
+}
+
+/// An outage takes nothing away that was typed: the form comes back, to be sent again.
+fn kept(request: &Request, answer: Answer) -> Answer {
+    if answer.status != 503 || request.is_safe() {
+        return answer;
+    }
+    let Ok(sent) = form::Form::read(request) else { return answer };
+    let target = &request.target;
+    let action = if target.query.is_empty() { target.path.clone() } else { format!("{}?{}", target.path, target.query) };
+    Answer::html(503, page::not_answered(&action, sent.sent())).with("Retry-After", "1")
 }
