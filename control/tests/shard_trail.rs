@@ -113,3 +113,23 @@ fn every_refused_change_is_recorded_whatever_was_wrong() {
     world.send(&mismatch(r#"{"name":"b"}"#)).expect(422);
     assert_eq!(newest(&world)["outcome"], "idempotency_mismatch");
 }
+
+#[test]
+fn what_people_call_whom_an_entry_tells_of_is_said_where_it_is_asked_for() {
+    let world = World::peopled();
+    let (ann, admin) = (world.sign_in(ACME, "ann"), world.sign_in(ACME, "admin"));
+    let made = world.create(&ann, json!({"name": "Nightly"})).expect(201);
+    let gone = world.create(&ann, json!({"name": "Gone"})).expect(201);
+    world.call(&ann, "DELETE", &path_of(&gone), Value::Null).expect(204);
+    world.operator("PUT", &format!("/v1/owners/ann?company={ACME}"), json!({"name": "Ann Lee", "permissions": []})).expect(200);
+    let trail = world.get(&admin, "/v1/audit?names=true&limit=4").expect(200);
+    let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
+    assert_eq!(trail["names"]["owners"], json!({"ann": "Ann Lee"}), "the operator's name is not known here");
+    assert_eq!(trail["names"]["keys"], json!({id(&made): "Nightly"}), "what is gone has no name");
+    assert_eq!(trail["names"]["webhooks"], json!({}));
+    for path in ["/v1/audit", "/v1/audit?names=false"] {
+        assert!(world.get(&admin, path).expect(200).get("names").is_none(), "{path}");
+    }
+    world.get(&admin, "/v1/audit?names=1").expect(400);
+    world.get(&ann, "/v1/audit?names=true").expect(403);
+}

@@ -201,6 +201,11 @@ fn the_log_is_paged_and_filtered_newest_first_and_messages_are_sent_again() {
     assert!(all.is_sorted_by(|a, b| a["created_at"].as_str() >= b["created_at"].as_str()), "{all:?}");
     assert_eq!(deliveries(&world, ACME, &id, "&status=failed").len(), 2);
     world.operator("GET", &format!("{path}&status=lost"), Value::Null).expect(400);
+    world.operator("GET", &format!("{path}&payload=1"), Value::Null).expect(400);
+    assert!(all[0].get("payload").is_none());
+    let with_payload = &deliveries(&world, ACME, &id, "&payload=true")[0];
+    assert_eq!((&with_payload["id"], &with_payload["payload"]["type"]), (&all[0]["id"], &json!("key.created")));
+    assert!(with_payload["payload"]["data"]["hint"].is_string(), "{with_payload}");
     world.operator("GET", &format!("{path}&cursor=00.00"), Value::Null).expect(400);
 
     let replay = |body: Value| world.operator("POST", &format!("/v1/webhooks/{id}/replay?company={ACME}"), body);

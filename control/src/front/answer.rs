@@ -116,6 +116,13 @@ impl Answer {
             self.body = Cow::Borrowed(&[]);
             self.more = None;
         }
+        // Pages and their files; the runtime does it where it is told that it is so.
+        if self.headers.iter().any(|(name, value)| name == "Content-Type" && value.starts_with("text/")) && !self.body.is_empty() {
+            self = self.with("Vary", "Accept-Encoding");
+            if request.accepts_gzip() {
+                self = self.with("Content-Encoding", "gzip");
+            }
+        }
         if !self.has("Cache-Control") {
             self = self.with("Cache-Control", "no-store");
         }
@@ -149,7 +156,7 @@ pub(super) fn passed_on(status: u16, body: String) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::tests::request, *};
 
     #[test]
     fn an_error_of_an_object_is_a_problem_document_and_keeps_its_headers() {
@@ -158,6 +165,24 @@ mod tests {
         assert!(answer.headers.contains(&("Content-Type".into(), problem::MEDIA_TYPE.into())));
         assert!(answer.headers.contains(&("Allow".into(), "GET".into())));
         assert!(!Answer::api(ApiAnswer { status: 204, headers: Vec::new(), body: String::new() }).has("Content-Type"));
+    }
+
+    #[test]
+    fn pages_and_files_come_compressed_to_whoever_takes_it() {
+        let mut request = request("GET", "/admin/keys");
+        let coding = |answer: Answer, request: &Request| {
+            let answer = answer.finished(request);
+            let value = |name: &str| answer.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+            (value("Content-Encoding"), value("Vary"))
+        };
+        assert_eq!(coding(Answer::html(200, "x".into()), &request), (None, Some("Accept-Encoding".into())));
+        request.headers.accept_encoding = Some("gzip".into());
+        assert_eq!(coding(Answer::html(200, "x".into()), &request), (Some("gzip".into()), Some("Accept-Encoding".into())));
+        for other in [Answer::json(200, "{}".into()), Answer::lines("{}".into()), Answer::redirect("/"), Answer::empty(204)] {
+            assert_eq!(coding(other, &request), (None, None));
+        }
+        request.method = "HEAD".into();
+        assert_eq!(coding(Answer::html(200, "x".into()), &request), (None, None), "there is nothing to compress");
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Headers {
     pub authorization: Option<String>,
     /// `Cookie`
     pub cookie: Option<String>,
+    /// `Accept-Encoding`
+    pub accept_encoding: Option<String>,
     /// `Content-Type`
     pub content_type: Option<String>,
     /// `Origin`
@@ -127,6 +129,15 @@ impl Request {
             (None, Some(origin)) => *origin == self.target.origin,
             (None, None) => false,
         }
+    }
+
+    /// Whether the answer may come compressed with gzip.
+    pub(super) fn accepts_gzip(&self) -> bool {
+        let accepted = self.headers.accept_encoding.as_deref().unwrap_or_default().split(',');
+        accepted.map(|coding| coding.split(';').map(str::trim)).any(|mut parts| {
+            let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+            is_gzip && !parts.any(|weight| weight.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0)))
+        })
     }
 
     /// Whether the browser only guesses that somebody may want this.
@@ -218,6 +229,25 @@ mod tests {
         assert_eq!(request.parameter("a").ok().flatten().as_deref(), Some("1"));
         assert_eq!(request.parameter("c").ok().flatten(), None);
         assert_eq!(request.parameter("b").err().map(|answer| answer.status), Some(400));
+    }
+
+    #[test]
+    fn gzip_is_for_whoever_takes_it() {
+        for (accepted, takes) in [
+            ("gzip, deflate, br", true),
+            ("br;q=1.0, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000, br", false),
+            ("br, xgzip", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                request(Headers { accept_encoding: Some(accepted.into()), ..Headers::default() }).accepts_gzip(),
+                takes,
+                "{accepted}"
+            );
+        }
+        assert!(!request(Headers::default()).accepts_gzip());
     }
 
     #[test]

@@ -33,13 +33,16 @@ pub(super) enum File {
     Keys,
     /// The script of the pages of owners, companies and the policy.
     Directory,
+    /// The script of webhooks.
+    Webhooks,
 }
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 impl File {
-    const ALL: [Self; 8] = [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::NewKey, Self::Key, Self::Keys, Self::Directory];
+    const ALL: [Self; 9] =
+        [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::NewKey, Self::Key, Self::Keys, Self::Directory, Self::Webhooks];
 
     /// Name, media type and text.
     const fn source(self) -> (&'static str, &'static str, &'static str) {
@@ -52,6 +55,7 @@ impl File {
             Self::Key => ("key.mjs", SCRIPT, include_str!("../../assets/key.mjs")),
             Self::Directory => ("directory.mjs", SCRIPT, include_str!("../../assets/directory.mjs")),
             Self::Keys => ("keys.mjs", SCRIPT, include_str!("../../assets/keys.mjs")),
+            Self::Webhooks => ("webhooks.mjs", SCRIPT, include_str!("../../assets/webhooks.mjs")),
         }
     }
 

@@ -6,7 +6,10 @@
 //! policy can forbid them all.
 
 mod assets;
+mod audit;
+mod audit_entry;
 mod companies;
+mod difference;
 pub(crate) mod directory;
 mod form;
 mod key;
@@ -22,8 +25,12 @@ pub(crate) mod policy_text;
 mod reader;
 mod secret;
 mod time;
+mod webhook;
+mod webhooks;
 
 pub use assets::{Asset, asset};
+pub use audit::{AuditFilters, AuditPage, audit, audit_verified};
+pub use audit_entry::{AuditEntry, Names};
 pub use companies::{COMPANIES_PATH, CompaniesPage, CompanyForm, CompanyPage, ListedCompany, PageCompany, companies, company};
 pub use form::Problems;
 pub use key::{
@@ -37,9 +44,16 @@ pub use plot::{Bucket, By, filled, plot, spark};
 pub use policy::{HISTORY_PATH, Meanwhile, POLICY_PATH, PolicyPage, Propagation, SavedPolicy, Tried, policy};
 pub use policy_history::{HistoryPage, PolicyVersion, VersionPage, policy_history, policy_version};
 pub use reader::Reader;
+pub use webhook::{Delivery, ReplayForm, WebhookPage, webhook};
+pub use webhooks::{PageWebhook, WEBHOOKS_PATH, WebhookForm, delete_webhook, new_webhook, webhook_created, webhooks};
 
 /// Where the list of keys lives.
 pub const KEYS_PATH: &str = "/admin/keys";
+
+/// A text as one segment of an address.
+pub fn encoded(segment: &str) -> String {
+    percent_encoding::utf8_percent_encode(segment, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
 
 /// Headers of every page and asset.
 pub const SECURITY_HEADERS: &[(&str, &str)] = &[

@@ -10,6 +10,12 @@ pub(super) fn moment(at: Millis, text: &str, show: &str) -> Markup {
     html! { time datetime=(stamp(at)) title=(exact(at)) data-show=(show) { (text) } }
 }
 
+/// The time in a text that is nothing but one, as the API writes it.
+pub(super) fn moment_of(text: &str) -> Option<Markup> {
+    let at = parse(text).filter(|at| stamp(*at) == text)?;
+    Some(moment(at, &exact(at), "exact"))
+}
+
 fn timestamp(at: Millis) -> Timestamp {
     i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
 }

@@ -184,6 +184,7 @@ fn copied(request: &worker::Request, settings: Option<&ControlSettings>, body: V
             x_api_key: header("x-api-key"),
             authorization: header("authorization"),
             cookie: header("cookie"),
+            accept_encoding: header("accept-encoding"),
             content_type: header("content-type"),
             origin: header("origin"),
             sec_fetch_site: header("sec-fetch-site"),

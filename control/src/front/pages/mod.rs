@@ -4,6 +4,7 @@
 //! What a page changes comes as a form, with POST to the page's own address, so it works without a script; a script that sends the
 //! same calls to the API itself spares the reader a new page. After a change the browser is sent on with GET.
 
+mod audit;
 mod companies;
 #[cfg(test)]
 mod directory_tests;
@@ -15,6 +16,7 @@ mod owners;
 mod policy;
 mod policy_history;
 mod visit;
+mod webhooks;
 
 use percent_encoding::percent_decode_str;
 
@@ -57,6 +59,12 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
         ["policy"] => policy::edit(&visit).await,
         ["policy", "history"] => policy_history::list(&visit).await,
         ["policy", "versions", version] => policy_history::one(&visit, version).await,
+        ["audit"] => audit::list(&visit).await,
+        ["audit", "verify"] => audit::verify(&visit).await,
+        ["webhooks"] => webhooks::list(&visit).await,
+        ["webhooks", "new"] => webhooks::new(&visit).await,
+        ["webhooks", id] => webhooks::one(&visit, id).await,
+        ["webhooks", id, "delete"] => webhooks::delete(&visit, id).await,
         _ => Err(Answer::html(404, page::not_found())),
     };
     match answer {

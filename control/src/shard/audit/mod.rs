@@ -2,6 +2,7 @@
 //! its own hash is the SHA-256 of that JSON. It never holds a secret: neither keys nor digests are given to it.
 
 mod export;
+mod names;
 pub mod verify;
 
 use keyward_shared::{
@@ -113,7 +114,8 @@ pub(in crate::shard) fn head(sql: &impl Sql, company: &CompanyId) -> Result<(u64
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/audit`: newest first.
     pub(in crate::shard) fn list_audit(&self) -> Result<Handled, Failure> {
-        let query = Query::read(&self.call.query, &["target", "actor", "action", "from", "to", "limit", "cursor"])?;
+        let query = Query::read(&self.call.query, &["target", "actor", "action", "from", "to", "names", "limit", "cursor"])?;
+        let with_names = query.truth("names")?;
         let pages = Pages::new(&self.settings.session_secrets, "audit", &self.company, "", &query);
         let before = pages.place(&query)?.and_then(|place| place.parse().ok()).unwrap_or(u64::MAX);
         let limit = query.limit()?;
@@ -169,6 +171,11 @@ impl<S: Sql> Turn<'_, S> {
             }
         }
         let next = next.map(|place| pages.cursor(&place.to_string()));
-        Ok(Handled::ok(json!({ "entries": entries, "next_cursor": next })))
+        let names = with_names.then(|| names::of(self.sql, &self.company, &entries)).transpose()?;
+        let mut body = json!({ "entries": entries, "next_cursor": next });
+        if let Some(names) = names {
+            body["names"] = names;
+        }
+        Ok(Handled::ok(body))
     }
 }

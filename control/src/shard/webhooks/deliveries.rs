@@ -426,14 +426,14 @@ pub(in crate::shard) fn next_due(sql: &impl Sql) -> Result<Option<Millis>, SqlEr
 pub(super) const COLUMNS: &str =
     "d.event, e.id, e.type, d.status, d.attempts, d.created_at, d.attempted_at, d.due_at, d.ended_at, d.code, d.error";
 
-/// Reads a row of [`COLUMNS`]: the number of the event, and the delivery object.
+/// Reads a row of [`COLUMNS`] and the message, where it is asked for: the number of the event, and the delivery object.
 pub(super) fn read(row: crate::sql::Row) -> Result<(u64, Value), SqlError> {
     let mut c = Columns::of(row);
     let time = |at: Option<Millis>| at.map(crate::time::rfc3339);
     let (event, id, kind, status, attempts) = (c.number()?, c.text()?, c.text()?, c.text()?, c.number()?);
     let (created_at, attempted_at, due_at, ended_at) = (c.time()?, c.optional_time()?, c.optional_time()?, c.optional_time()?);
-    let (code, error) = (c.optional_number()?, c.optional_text()?);
-    let object = json!({
+    let (code, error, payload) = (c.optional_number()?, c.optional_text()?, c.optional_json::<Value>()?);
+    let mut object = json!({
         "id": id,
         "type": kind,
         "status": status,
@@ -445,5 +445,8 @@ pub(super) fn read(row: crate::sql::Row) -> Result<(u64, Value), SqlError> {
         "last_status": code,
         "last_error": error,
     });
+    if let Some(payload) = payload {
+        object["payload"] = payload;
+    }
     Ok((event, object))
 }

@@ -26,7 +26,8 @@ const MOST: u64 = 200;
 impl<S: Sql> Turn<'_, S> {
     /// `GET /v1/webhooks/{id}/deliveries`: newest first.
     pub(in crate::shard) fn list_deliveries(&self) -> Result<Handled, Failure> {
-        let query = Query::read(&self.call.query, &["status", "limit", "cursor"])?;
+        let query = Query::read(&self.call.query, &["status", "payload", "limit", "cursor"])?;
+        let with_payload = query.truth("payload")?;
         let webhook = self.named_webhook()?;
         let pages = Pages::new(&self.settings.session_secrets, "deliveries", &self.company, &webhook.id, &query);
         let before = pages.place(&query)?.and_then(|place| place.parse().ok()).unwrap_or(u64::MAX);
@@ -37,9 +38,10 @@ impl<S: Sql> Turn<'_, S> {
         }
         let filter = if status.is_empty() { "?3 = ''" } else { "d.status = ?3" };
         let statement = format!(
-            "SELECT {columns} FROM webhook_deliveries d JOIN webhook_events e ON e.number = d.event \
+            "SELECT {columns}, {payload} FROM webhook_deliveries d JOIN webhook_events e ON e.number = d.event \
              WHERE d.company = ?1 AND d.webhook = ?2 AND {filter} AND d.event < ?4 ORDER BY d.event DESC LIMIT ?5",
-            columns = deliveries::COLUMNS
+            columns = deliveries::COLUMNS,
+            payload = if with_payload { "e.body" } else { "NULL" }
         );
         let rows = self
             .sql

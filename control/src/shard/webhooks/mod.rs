@@ -78,6 +78,15 @@ pub(super) fn is_id(text: &str) -> bool {
     text.strip_prefix("wh_").is_some_and(|hex| hex.len() == 24 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
 
+/// What a webhook is called; where it has no name, where it leads. `None`: there is none.
+pub(super) fn name(sql: &impl Sql, company: &CompanyId, id: &str) -> Result<Option<String>, SqlError> {
+    let statement = "SELECT name, url FROM webhooks WHERE company = ?1 AND id = ?2 AND deleted = 0";
+    let Some(row) = sql.execute(statement, &[company.into(), id.into()])?.pop() else { return Ok(None) };
+    let mut columns = Columns::of(row);
+    let (name, url) = (columns.optional_text()?, columns.text()?);
+    Ok(name.or_else(|| target::origin(&url)))
+}
+
 /// How many webhooks the company has, and the number of the last event of all.
 pub(super) fn count_and_last_event(sql: &impl Sql, company: &CompanyId) -> Result<(u64, u64), SqlError> {
     let statement =
