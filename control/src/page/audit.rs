@@ -157,18 +157,20 @@ fn search(page: &AuditPage) -> Markup {
         }
     };
     html! {
-        form.search method="get" action=(AUDIT_PATH) role="search" aria-label="The trail" {
-            (problems(&page.problems, &["target", "actor", "action", "from", "to"]))
-            div.fields {
-                (text("audit-target", "What it was done to", "target", &filters.target, "The id of a key, a person, a webhook."))
-                (text("audit-actor", "Who did it", "actor", &filters.actor, "The id of a person."))
-                div { (actions(page)) }
-                (day("audit-from", "From", "from", &filters.from))
-                (day("audit-to", "To the end of", "to", &filters.to))
-            }
-            div.buttons {
-                button type="submit" { "Search" }
-                @if !filters.is_empty() { a href=(AUDIT_PATH) { "Show everything" } }
+        search aria-label="The trail" {
+            form.search method="get" action=(AUDIT_PATH) {
+                (problems(&page.problems, &["target", "actor", "action", "from", "to"]))
+                div.fields {
+                    (text("audit-target", "What it was done to", "target", &filters.target, "The id of a key, a person, a webhook."))
+                    (text("audit-actor", "Who did it", "actor", &filters.actor, "The id of a person."))
+                    div { (actions(page)) }
+                    (day("audit-from", "From", "from", &filters.from))
+                    (day("audit-to", "To the end of", "to", &filters.to))
+                }
+                div.buttons {
+                    button type="submit" { "Search" }
+                    @if !filters.is_empty() { a href=(AUDIT_PATH) { "Show everything" } }
+                }
             }
         }
     }

@@ -41,9 +41,10 @@ pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href=(File::Pico.url());
                 link rel="stylesheet" href=(File::Style.url());
+                // Scripts write times in the reader's zone: before anything is seen, or what is seen would jump.
                 @if frame.inside.is_some() {
-                    script type="module" src=(File::Ui.url()) {}
-                    @for script in frame.scripts { script type="module" src=(script.url()) {} }
+                    script type="module" src=(File::Ui.url()) blocking="render" {}
+                    @for script in frame.scripts { script type="module" src=(script.url()) blocking="render" {} }
                 }
             }
             // The script's calls go to the company that is looked at.

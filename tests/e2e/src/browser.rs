@@ -1,10 +1,15 @@
 //! A real browser, driven over `WebDriver` (W3C) through Debian's `chromedriver`: as much of the protocol as the tests need.
+//! How pages look on which screen, and whether everybody can use them, is [`look`]'s and [`access`]'s business.
+
+pub mod access;
+pub mod look;
 
 use std::{
     env, fs,
     io::{Read, Write},
     net::TcpStream,
     os::unix::process::CommandExt,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -137,8 +142,7 @@ impl Browser {
 
     /// Lets pages use the clipboard without asking.
     pub async fn allow_clipboard(&self) {
-        let permissions = json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]});
-        self.must("/goog/cdp/execute", json!({"cmd": "Browser.grantPermissions", "params": permissions})).await;
+        self.tell("Browser.grantPermissions", json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]})).await;
     }
 
     /// A command of the browser's development tools, with what it answers.
@@ -153,11 +157,19 @@ impl Browser {
 
     /// Saves a picture of the page to `target/keyward/screenshots`.
     pub async fn screenshot(&self, name: &str) {
-        let params = json!({"cmd": "Page.captureScreenshot", "params": {"format": "png"}});
-        let data = self.must("/goog/cdp/execute", params).await["data"].as_str().unwrap_or_default().to_owned();
-        let folder = build::output().join("screenshots");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(format!("{name}.png")), base64(&data)).unwrap();
+        self.picture(&build::output().join("screenshots").join(format!("{name}.png"))).await;
+    }
+
+    /// Saves a picture of what the window shows.
+    pub async fn picture(&self, file: &Path) {
+        let data = self.tell("Page.captureScreenshot", json!({"format": "png"})).await["data"].as_str().unwrap_or_default().to_owned();
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, base64(&data)).unwrap();
+    }
+
+    /// A command of the browser's own protocol.
+    async fn tell(&self, command: &str, parameters: Value) -> Value {
+        self.must("/goog/cdp/execute", json!({"cmd": command, "params": parameters})).await
     }
 
     async fn find(&self, xpath: &str) -> Vec<String> {

@@ -1,0 +1,209 @@
+//! Every page of the administration as everybody meets it: on a wide screen in light and dark and on a phone, with the keyboard, and by
+//! those who listen to it. One table names the pages; a page that is added there is looked at in every way.
+//!
+//! `KEYWARD_SCREENSHOTS=1 cargo test -p keyward-e2e --test e2e page_quality::` writes pictures of them into `docs/screenshots/` too.
+
+use std::{env, fmt::Write as _, time::Duration};
+
+use keyward_e2e::{
+    World,
+    browser::{Browser, look::Look},
+    build, eventually,
+    receiver::Receiver,
+};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+/// The most bytes that a page may cost, without WebAssembly.
+const MOST_BYTES: u64 = 100 << 10;
+/// The most that it may jump while it loads: what nobody sees.
+const MOST_SHIFT: f64 = 0.01;
+
+/// A page.
+struct Row {
+    /// What it is called in complaints and pictures.
+    name: &'static str,
+    /// Its address; `{key}` and so on are of [`Data`].
+    address: &'static str,
+    /// Whether somebody is signed in there.
+    signed_in: bool,
+}
+
+const fn page(name: &'static str, address: &'static str) -> Row {
+    Row { name, address, signed_in: true }
+}
+
+/// Every page. Those behind `//` are not there yet.
+const PAGES: &[Row] = &[
+    page("keys", "/admin/keys"),
+    // page("new-key", "/admin/keys/new"),
+    // page("key", "/admin/keys/{key}"),
+    // page("key-revoked", "/admin/keys/{revoked}"),
+    // page("rotate-key", "/admin/keys/{key}/rotate"),
+    // page("revoke-key", "/admin/keys/{key}/revoke"),
+    // page("delete-key", "/admin/keys/{revoked}/delete"),
+    // page("owners", "/admin/owners"),
+    // page("owner", "/admin/owners/{owner}"),
+    // page("companies", "/admin/companies"),
+    // page("policy", "/admin/policy"),
+    page("audit", "/admin/audit"),
+    page("audit-search", "/admin/audit?target={key}&action=key.change"),
+    page("audit-nothing", "/admin/audit?actor=nobody"),
+    page("audit-check", "/admin/audit/verify"),
+    page("webhooks", "/admin/webhooks"),
+    page("new-webhook", "/admin/webhooks/new"),
+    page("webhook", "/admin/webhooks/{webhook}"),
+    page("webhook-paused", "/admin/webhooks/{paused}"),
+    page("delete-webhook", "/admin/webhooks/{webhook}/delete"),
+    Row { name: "not-signed-in", address: "/admin/keys", signed_in: false },
+    // Row { name: "sign-in", address: "/sign-in", signed_in: false },
+];
+
+/// What the pages show.
+struct Data {
+    key: String,
+    revoked: String,
+    webhook: String,
+    paused: String,
+}
+
+impl Data {
+    /// Keys in every state, owners, entries of the trail, webhooks with messages that arrived and that did not.
+    async fn made(world: &World, receiver: &Receiver) -> Self {
+        world.owner("demo", "ann", &["orders.read", "keyward.keys.own"], true).await;
+        world.owner("demo", "bob", &["orders.*", "keyward.keys.own"], true).await;
+        let hook = async |body: Value| {
+            let made = world.operator("POST", "/v1/webhooks", body).await.expect(201).json();
+            made["id"].as_str().unwrap().to_owned()
+        };
+        let webhook = hook(json!({"url": receiver.url(), "name": "Alerts to the operations chat"})).await;
+        let paused = hook(json!({"url": receiver.url(), "events": ["key.leaked", "key.revoked"], "active": false})).await;
+
+        let in_days = |days: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)).to_string();
+        let named = async |owner: &str, name: &str, more: Value| {
+            let mut body = json!({"name": name});
+            body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+            world.key("demo", owner, body).await
+        };
+        let key = named("admin", "ERP nightly sync", json!({"expires_at": in_days(300)})).await;
+        named("ann", "Power BI dashboard", json!({"permissions": ["orders.read"], "expires_at": in_days(5)})).await;
+        named("bob", "Warehouse scanner", json!({"allowed_ips": ["10.20.0.0/16"]})).await;
+        let revoked = named("admin", "Old import", json!({})).await;
+        let expires = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2)).to_string();
+        named("admin", "Trial", json!({"expires_at": expires})).await;
+        for _ in 0..3 {
+            world.call(&key.key, "/").await.expect(200);
+        }
+        let change = json!({"name": "ERP nightly synchronisation", "allowed_ips": ["10.0.0.0/8", "192.168.7.0/24"]});
+        world.operator("PATCH", &format!("/v1/keys/{}", key.id), change).await;
+        world.revoke("demo", &revoked.id).await;
+        world.owner("demo", "bob", &["orders.read", "keyward.keys.own"], false).await;
+        assert_eq!(world.control(&key.key, "POST", "/v1/keys", json!({"name": "Refused"})).await.status, 403);
+        receiver.answer_with(500, Duration::ZERO);
+        world.operator("POST", &format!("/v1/keys/{}/rotate", key.id), json!({"overlap_s": 3_600})).await;
+        eventually(Duration::from_secs(20), async || {
+            let all = world.operator("GET", &format!("/v1/webhooks/{webhook}/deliveries"), Value::Null).await.json();
+            let is = |status: u64| all["deliveries"].as_array().unwrap().iter().any(|delivery| delivery["last_status"] == status);
+            if is(204) && is(500) { Ok(()) } else { Err(all) }
+        })
+        .await;
+        sleep(Duration::from_secs(2)).await; // until the trial has ended
+        Self { key: key.id, revoked: revoked.id, webhook, paused }
+    }
+
+    fn address(&self, pattern: &str) -> String {
+        let values = [("{key}", &self.key), ("{revoked}", &self.revoked), ("{webhook}", &self.webhook), ("{paused}", &self.paused)];
+        values.into_iter().fold(pattern.replace("{owner}", "ann"), |address, (name, value)| address.replace(name, value))
+    }
+}
+
+/// What is wrong with the page that is open, as a line each.
+async fn complaints(browser: &Browser, look: Look) -> Vec<String> {
+    let mut wrong = browser.violations().await;
+    let overflow = browser.overflow(look).await;
+    if overflow > 0 {
+        // What can be scrolled by itself is not what makes the page wide.
+        let script = "const scrolls = (e) => e && (getComputedStyle(e).overflowX !== 'visible' || scrolls(e.parentElement));
+            return [...document.querySelectorAll('body *')]
+              .filter((e) => e.getBoundingClientRect().right > document.body.clientWidth + 1 && !scrolls(e.parentElement))
+              .slice(0, 5).map((e) => e.outerHTML.slice(0, 200))";
+        wrong.push(format!("it is {overflow} pixels too wide: {}", browser.run(script).await));
+    }
+    let head = browser.run("return [document.querySelectorAll('h1').length, document.title, document.documentElement.lang]").await;
+    if head[0] != 1 {
+        wrong.push(format!("it has {} first headings", head[0]));
+    }
+    if !head[1].as_str().is_some_and(|title| title.ends_with(" · Keyward") && title.len() > 12) || head[2] != "en" {
+        wrong.push(format!("its title or language: {head}"));
+    }
+    wrong
+}
+
+/// What is wrong with the way through the page by keyboard.
+async fn lost_with_the_keyboard(browser: &Browser) -> Vec<String> {
+    let way = browser.way_by_keyboard().await;
+    let mut wrong: Vec<String> = way.missed.iter().map(|control| format!("Tab does not come by {control}")).collect();
+    if way.stops.first() != Some(&("link".into(), "Skip to the content".into())) {
+        wrong.push(format!("the first stop is {:?}", way.stops.first()));
+    }
+    wrong.extend(way.stops.iter().filter(|(_, name)| name.trim().is_empty()).map(|(role, _)| format!("a {role} has no name: {way:?}")));
+    wrong
+}
+
+#[tokio::test]
+async fn everybody_can_use_every_page_and_it_weighs_little() {
+    let receiver = Receiver::start().await;
+    let world = World::with(|options| options.settings.push(("WEBHOOK_TARGETS".into(), "any".into()))).await;
+    let data = Data::made(&world, &receiver).await;
+    let (signed_in, stranger) = (Browser::start().await, Browser::start().await);
+    signed_in.open(&world.system.sign_in_link().unwrap()).await;
+    let pictures = env::var_os("KEYWARD_SCREENSHOTS").map(|_| build::repository().join("docs/screenshots"));
+    let (mut wrong, mut report) = (String::new(), String::new());
+    for browser in [&signed_in, &stranger] {
+        browser.forget_files().await;
+    }
+    for row in PAGES {
+        let browser = if row.signed_in { &signed_in } else { &stranger };
+        browser.console().await;
+        for look in Look::ALL {
+            browser.look(look).await;
+            browser.open(&format!("{}{}", world.system.control_url(), data.address(row.address))).await;
+            let cost = browser.cost().await;
+            writeln!(
+                report,
+                "{} {}: {} bytes, first paint after {:.0} ms, layout shift {}",
+                row.name,
+                look.name(),
+                cost.transferred,
+                cost.first_paint_ms,
+                cost.layout_shift
+            )
+            .unwrap();
+            let mut here = Vec::new();
+            if cost.transferred > MOST_BYTES || cost.transferred == 0 {
+                here.push(format!("it costs {} bytes", cost.transferred));
+            }
+            if cost.layout_shift > MOST_SHIFT {
+                here.push(format!("it jumps while it loads: {}", cost.layout_shift));
+            }
+            if let Some(folder) = &pictures {
+                browser.picture(&folder.join(format!("{}-{}.png", row.name, look.name()))).await;
+            } else {
+                browser.screenshot(&format!("{}-{}", row.name, look.name())).await;
+            }
+            here.extend(complaints(browser, look).await);
+            if look != Look::Dark {
+                here.extend(lost_with_the_keyboard(browser).await);
+            }
+            // A page that is refused is one too; the browser says so.
+            let said = browser.console().await.into_iter().filter(|line| row.signed_in || !line.contains("401"));
+            here.extend(said.map(|line| format!("the browser complains: {line}")));
+            for line in here {
+                writeln!(wrong, "{} ({}), {}: {line}", row.name, row.address, look.name()).unwrap();
+            }
+        }
+    }
+    println!("{report}");
+    assert!(wrong.is_empty(), "{wrong}");
+    world.system.stop().await;
+}
