@@ -1,12 +1,17 @@
 // What every page of the administration needs in the browser: calls of the API, dialogs, sentences for everybody, times in the reader's
 // zone. What a page alone needs is in a module of its own.
 
-const ENDED = "Your session has ended. Open a new sign-in link, then try again.";
+const ENDED = "Your session has ended. Nothing that you typed is lost: sign in in a new tab, then come back and try again.";
+/** Where one signs in, and is told then to close the tab. */
+const SIGN_IN = "/sign-in?return=%2Fadmin%2Fsigned-in";
 
 /** What fields are called, where the form that they are in does not say it itself. */
 const FIELDS = { name: "Name", expires_at: "Expiry" };
 
-/** A refusal, with the sentences to show; the API's own with its status and with what is wrong by field. Status 0: no answer came. */
+/**
+ * A refusal, with the sentences to show; the API's own with its status and with what is wrong by field. Status 0: no answer came; 401: nobody is
+ * signed in any more.
+ */
 export class Refused extends Error {
   constructor(sentences, status = 0, errors = []) {
     super(sentences.join(" "));
@@ -51,12 +56,19 @@ function reasons(problem, errors, status) {
 
 // Dialogs.
 
-export function say(dialog, sentences) {
+/** Says sentences in a dialog; where the session has `ended`, with the way in, in a tab of its own: this one keeps what was typed. */
+export function say(dialog, sentences, ended = false) {
   const paragraphs = sentences.map((sentence) => {
     const paragraph = document.createElement("p");
     paragraph.textContent = sentence;
     return paragraph;
   });
+  if (ended) {
+    const way = Object.assign(document.createElement("a"), { href: SIGN_IN, target: "_blank", rel: "noopener", textContent: "Sign in in a new tab" });
+    const paragraph = document.createElement("p");
+    paragraph.append(way);
+    paragraphs.push(paragraph);
+  }
   dialog.querySelector("[role=alert]").replaceChildren(...paragraphs);
 }
 
@@ -73,7 +85,8 @@ export async function attempt(dialog, button, work) {
   try {
     await work();
   } catch (error) {
-    say(dialog, error instanceof Refused ? error.sentences : ["Something went wrong on this page. Reload it and try again."]);
+    if (error instanceof Refused) say(dialog, error.sentences, error.status === 401);
+    else say(dialog, ["Something went wrong on this page. Reload it and try again."]);
   } finally {
     button.ariaBusy = "false";
   }

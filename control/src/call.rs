@@ -142,8 +142,12 @@ pub const API: &str = "/control/api";
 pub const AUTHENTICATE: &str = "/control/authenticate";
 /// To a Shard object, `POST`: [`Redeem`], answered by [`Redeemed`] (200) or a problem document.
 pub const REDEEM: &str = "/control/redeem";
+/// To a Shard object, `POST`: [`BeginSession`], answered by [`Redeemed`] (200) or a problem document.
+pub const BEGIN_SESSION: &str = "/control/begin-session";
 /// To a Shard object, `POST`: [`SignOut`], answered by 204.
 pub const SIGN_OUT: &str = "/control/sign-out";
+/// To a Shard object, `POST`: [`EndSessions`], answered by 204 or a problem document.
+pub const END_SESSIONS: &str = "/control/end-sessions";
 /// To a Shard object, `POST`: [`AuditNote`], answered by 204.
 pub const AUDIT: &str = "/control/audit";
 /// To a Shard object, `POST`: [`LeakReport`], answered by [`LeaksTaken`].
@@ -254,6 +258,21 @@ pub struct Redeem {
     pub request_id: String,
 }
 
+/// Asks to sign somebody in who has signed in at the identity provider: the Worker has verified the ID token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeginSession {
+    /// What the ID token says.
+    pub token: Token,
+    /// What no other sign-in has: it counts once.
+    pub nonce: String,
+    /// From when on the nonce need not be remembered: a sign-in that was begun with it is too late by itself.
+    pub until: Millis,
+    /// The client's address, where it is known.
+    pub address: Option<IpAddr>,
+    /// Names the request in the audit trail and the problem document.
+    pub request_id: String,
+}
+
 /// A session that was begun. `Debug` prints nothing of the token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redeemed {
@@ -280,6 +299,17 @@ pub struct SignOut {
     #[serde(default)]
     pub address: Option<IpAddr>,
     /// Names the request in the audit trail.
+    pub request_id: String,
+}
+
+/// Asks to end all sessions of whom a credential stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndSessions {
+    /// A session or a token.
+    pub credential: Credential,
+    /// The client's address, where it is known.
+    pub address: Option<IpAddr>,
+    /// Names the request in the audit trail and the problem document.
     pub request_id: String,
 }
 

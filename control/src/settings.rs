@@ -10,7 +10,10 @@ use keyward_shared::{
     tiers::{self, Tier},
 };
 
-use crate::{oidc::Provider, page::Drawing};
+use crate::{
+    oidc::{Client, Provider},
+    page::Drawing,
+};
 
 /// Where the client's address is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +75,8 @@ pub struct ControlSettings {
     pub push_waiters: usize,
     /// `OIDC_*`: the identity provider whose tokens are taken as Bearer; `None`: none are.
     pub oidc: Option<Provider>,
+    /// `OIDC_CLIENT_ID` and what belongs to it: where people sign in on the pages; `None`: only with links, or through Access.
+    pub sign_in: Option<Client>,
     /// `ACCESS_*`: the Cloudflare Access application in front of this Worker whose assertions are taken; `None`: none are.
     pub access: Option<Provider>,
     /// `LOG_COST`: whether a Shard object logs what each request took of its database.
@@ -129,6 +134,7 @@ impl ControlSettings {
             github_keys_url: github_keys_url(variables)?,
             push_waiters: push_waiters(variables)?,
             oidc: Provider::oidc(variables)?,
+            sign_in: Client::read(variables)?,
             access: Provider::access(variables)?,
             log_cost: match variables.or("LOG_COST", "off").trim() {
                 "on" => true,

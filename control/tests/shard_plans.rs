@@ -8,14 +8,15 @@ mod shard_world;
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use keyward_control::{
-    call::{Announced, ApiCall, AskPortion, Authenticate, Credential, SignOut},
+    call::{Announced, ApiCall, AskPortion, Authenticate, BeginSession, Credential, EndSessions, SignOut, Token},
     shard::{Shard, outbox::Delivery},
     sql::{Row, Sql, SqlError, Value as SqlValue, native::NativeSql},
 };
 use keyward_shared::{
     digest::Digest,
-    ids::KeyId,
+    ids::{KeyId, OwnerId},
     messages::{KeyUsage, UsageReport},
+    time::Millis,
 };
 use serde_json::{Value, json};
 use shard_world::{ACME, World, asked, bootstrap, company, settings};
@@ -179,6 +180,20 @@ fn no_statement_of_a_shard_costs_more_with_more_keys() {
     let session = Credential::Session { digest, company: company(ACME) };
     let _ = shard.authenticate(world.at(), &Authenticate { credential: session, address: None, request_id: "r".into() });
     shard.sign_out(world.at(), &SignOut { digest, company: company(ACME), address: None, request_id: "r".into() }).unwrap();
+    let token = Token {
+        company: company(ACME),
+        owner: OwnerId::new("new").unwrap(),
+        issuer: "https://issuer.example".into(),
+        name: None,
+        email: None,
+        permissions: None,
+        issued_at: world.at(),
+        expires_at: Millis(world.now.get() + 1),
+    };
+    let begin = BeginSession { token: token.clone(), nonce: "n".into(), until: token.expires_at, address: None, request_id: "r".into() };
+    shard.begin_session(world.at(), &mut world.random(), &begin).unwrap();
+    let credential = Credential::Token(token);
+    shard.end_sessions(world.at(), &EndSessions { credential, address: None, request_id: "r".into() }).unwrap();
     operator("GET", &format!("/v1/companies/{ACME}"), Value::Null);
     operator("PUT", &format!("/v1/companies/{ACME}"), json!({"name": "Acme"}));
     announce();

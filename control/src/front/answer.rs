@@ -96,7 +96,18 @@ impl Answer {
     /// Gives the browser a session.
     #[must_use]
     pub(super) fn with_session(self, token: &str, max_age_s: u64) -> Self {
-        self.with("Set-Cookie", &format!("{}={token}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=Lax", session::COOKIE))
+        self.with_cookie(session::COOKIE, token, max_age_s)
+    }
+
+    /// Gives the browser a cookie; of one name the newer value counts. Age 0 takes it away.
+    #[must_use]
+    pub(super) fn with_cookie(mut self, name: &str, value: &str, max_age_s: u64) -> Self {
+        let same =
+            |header: &str, cookie: &str| header == "Set-Cookie" && cookie.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
+        self.headers.retain(|(header, cookie)| !same(header, cookie));
+        let cookie = format!("{name}={value}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=Lax");
+        self.headers.push(("Set-Cookie".into(), cookie));
+        self
     }
 
     /// Takes the session away from the browser.
@@ -183,6 +194,13 @@ mod tests {
         }
         request.method = "HEAD".into();
         assert_eq!(coding(Answer::html(200, "x".into()), &request), (None, None), "there is nothing to compress");
+    }
+
+    #[test]
+    fn one_cookie_does_not_take_the_place_of_another() {
+        let answer = Answer::empty(303).with_session("a", 60).with_cookie("__Host-keyward-sign-in", "", 0).with_session("b", 60);
+        let cookies: Vec<_> = answer.headers.iter().map(|(_, cookie)| cookie.split(';').next().unwrap()).collect();
+        assert_eq!(cookies, ["__Host-keyward-sign-in=", "__Host-keyward=b"]);
     }
 
     #[test]

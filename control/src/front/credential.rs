@@ -107,7 +107,7 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 /// The only cookie `name` (RFC 6265 §4.2.1). Two of a name with the prefix `__Host-` cannot come from one browser.
-fn cookie<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn cookie<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let mut values = header.split(';').filter_map(|pair| pair.trim().split_once('=')).filter(|(known, _)| *known == name);
     let (_, value) = values.next()?;
     (values.next().is_none() && !value.is_empty()).then_some(value)

@@ -120,6 +120,14 @@ mod tests {
             None
         }
 
+        async fn send_form(&self, _: &str, _: Option<&str>, _: String) -> Option<Fetched> {
+            None
+        }
+
+        fn random(&self) -> Option<[u8; 32]> {
+            None
+        }
+
         fn log(&self, _: &serde_json::Value) {}
 
         async fn get(&self, url: &str) -> Option<Fetched> {

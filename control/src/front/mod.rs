@@ -84,6 +84,12 @@ pub trait Outside {
     /// Gets a document of another site; `None` where it cannot be reached in time or sends something else than a small text.
     fn get(&self, url: &str) -> impl Future<Output = Option<Fetched>>;
 
+    /// Posts a form to another site; `None` as with [`Outside::get`]. `authorization`: the header of that name.
+    fn send_form(&self, url: &str, authorization: Option<&str>, body: String) -> impl Future<Output = Option<Fetched>>;
+
+    /// Random bytes that nobody can guess; `None` where there are none.
+    fn random(&self) -> Option<[u8; 32]>;
+
     /// Writes a line into the log. It never holds anything of a request but its id.
     fn log(&self, line: &serde_json::Value);
 }
@@ -110,7 +116,9 @@ enum Place {
     Asset,
     Page,
     SignIn,
+    Callback,
     SignOut,
+    SignOutEverywhere,
     Health,
 }
 
@@ -126,8 +134,10 @@ fn place(request: &Request) -> Result<Place, Answer> {
     let (found, methods): (_, &[&str]) = match path {
         "/" => (Place::Start, &["GET", "HEAD"]),
         "/health" => (Place::Health, &["GET", "HEAD"]),
-        "/sign-in" => (Place::SignIn, &["GET", "HEAD"]),
+        page::SIGN_IN_PATH => (Place::SignIn, &["GET", "HEAD"]),
+        page::CALLBACK_PATH => (Place::Callback, &["GET", "HEAD"]),
         "/sign-out" => (Place::SignOut, &["POST"]),
+        "/sign-out/everywhere" => (Place::SignOutEverywhere, &["POST"]),
         _ if path.starts_with(pages::ADMIN) => return Ok(Place::Page),
         _ if path.starts_with("/assets/") => (Place::Asset, &["GET", "HEAD"]),
         _ => return Err(request.refuse(Code::NotFound, "there is no such path")),
@@ -167,7 +177,9 @@ pub async fn answer<O: Outside>(request: &Request, context: &Context<'_, O>) -> 
         }
         Ok(Place::Page) => pages::answer(request, context).await,
         Ok(Place::SignIn) => sign_in::sign_in(request, context).await,
+        Ok(Place::Callback) => sign_in::callback(request, context).await,
         Ok(Place::SignOut) => sign_in::sign_out(request, context).await,
+        Ok(Place::SignOutEverywhere) => sign_in::sign_out_everywhere(request, context).await,
     };
     answer.finished(request)
 }

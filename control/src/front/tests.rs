@@ -1,6 +1,11 @@
 mod leaks;
 
-use core::{cell::RefCell, future::Future, pin::pin, task};
+use core::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::pin,
+    task,
+};
 use std::collections::VecDeque;
 
 use keyward_shared::{
@@ -28,6 +33,10 @@ pub(super) struct Script {
     /// What other sites say, in order, and what they were asked for.
     pub(super) sites: RefCell<VecDeque<Option<Fetched>>>,
     pub(super) got: RefCell<Vec<String>>,
+    /// What other sites were sent, with which authorization.
+    pub(super) sent: RefCell<Vec<(String, Option<String>, String)>>,
+    /// How often random bytes were drawn.
+    pub(super) drawn: Cell<u8>,
     pub(super) documents: Documents,
     pub(super) reporters: Buckets,
     pub(super) logged: RefCell<Vec<Value>>,
@@ -37,6 +46,16 @@ impl Outside for Script {
     async fn get(&self, url: &str) -> Option<Fetched> {
         self.got.borrow_mut().push(url.to_owned());
         self.sites.borrow_mut().pop_front().flatten()
+    }
+
+    async fn send_form(&self, url: &str, authorization: Option<&str>, body: String) -> Option<Fetched> {
+        self.sent.borrow_mut().push((url.to_owned(), authorization.map(Into::into), body));
+        self.sites.borrow_mut().pop_front().flatten()
+    }
+
+    fn random(&self) -> Option<[u8; 32]> {
+        self.drawn.set(self.drawn.get() + 1);
+        Some([self.drawn.get(); 32])
     }
 
     async fn post(&self, object: Object, path: &'static str, body: String) -> Option<Said> {

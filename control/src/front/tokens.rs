@@ -34,15 +34,25 @@ pub(super) async fn verify<O: Outside>(
     }
 }
 
+/// What `read` finds in a provider's configuration: in the one that is known, else in the one that is there now.
+pub(super) async fn configured<O: Outside, T>(at: &str, context: &Context<'_, O>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let Context { outside, documents, now, .. } = *context;
+    match read(&documents.get(outside, now, at).await.ok()?) {
+        Some(found) => Some(found),
+        None => read(&documents.again(outside, now, at).await.ok()?),
+    }
+}
+
 /// Holds a token against its issuer's keys; `None` where they are not to be had.
-async fn prove<O: Outside>(unproven: &Unproven<'_>, provider: &Provider, context: &Context<'_, O>) -> Option<Result<Token, Invalid>> {
+pub(super) async fn prove<O: Outside>(
+    unproven: &Unproven<'_>,
+    provider: &Provider,
+    context: &Context<'_, O>,
+) -> Option<Result<Token, Invalid>> {
     let Context { outside, documents, now, .. } = *context;
     let url = match &provider.keys {
         Keys::At(url) => url.clone(),
-        Keys::Discovered(at) => match provider.discovered(&documents.get(outside, now, at).await.ok()?) {
-            Some(url) => url,
-            None => provider.discovered(&documents.again(outside, now, at).await.ok()?)?,
-        },
+        Keys::Discovered(at) => configured(at, context, |configuration| provider.discovered(configuration)).await?,
     };
     let mut outcome = unproven.proven(&documents.get(outside, now, &url).await.ok()?);
     if matches!(outcome, Err(Disproof::Key(_))) {

@@ -79,6 +79,21 @@ impl Provider {
 }
 
 impl Unproven<'_> {
+    /// As an ID token: whether it answers the request that sent `nonce`, and was made for this client (`OpenID` Connect Core
+    /// §3.1.3.7). One that is for several must say which of them it was made for.
+    pub fn answers(&self, nonce: &str, client: &str) -> Result<(), Invalid> {
+        let text = |name: &str| self.jws.claims.get(name).map(|value| value.as_str().unwrap_or_default());
+        if text("nonce") != Some(nonce) {
+            return Err(Invalid::Nonce);
+        }
+        let for_several = matches!(self.jws.claims.get("aud"), Some(Value::Array(list)) if list.len() > 1);
+        match text("azp") {
+            Some(party) if party == client => Ok(()),
+            None if !for_several => Ok(()),
+            _ => Err(Invalid::Party),
+        }
+    }
+
     /// The token, where the key of `keys` (a JSON Web Key set) that it names made it.
     pub fn proven(&self, keys: &str) -> Result<Token, Disproof> {
         let key = jwk::find(keys, self.jws.algorithm, self.jws.kid.as_deref()).map_err(Disproof::Key)?;

@@ -2,16 +2,19 @@
 //! for this deployment, who it speaks of, and whether the provider's key made it. Pure: the present and the provider's
 //! documents are arguments; fetching them is `front/tokens.rs`'s business, what the person may do the Shard object's.
 //!
-//! Read top-down: [`provider`] (what is configured), [`jws`] (the token's outside), [`claims`] (what it says), [`jwk`] (the keys).
+//! Read top-down: [`provider`] (what is configured), [`jws`] (the token's outside), [`claims`] (what it says), [`jwk`] (the keys). For
+//! sign-in on the pages: [`client`] (what the provider is asked), [`attempt`] (what the browser keeps meanwhile).
 
+pub mod attempt;
 pub mod claims;
+pub mod client;
 pub mod jwk;
 pub mod jws;
 pub mod provider;
 
 use thiserror::Error;
 
-pub use self::{claims::Unproven, jwk::Missing, provider::Provider};
+pub use self::{attempt::Attempt, claims::Unproven, client::Client, jwk::Missing, provider::Provider};
 
 /// Why a token is refused: told to whoever sent it. No text names what the token holds.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,6 +49,12 @@ pub enum Invalid {
     /// Its key is not among the issuer's.
     #[error("the token's key is not one of its issuer's")]
     UnknownKey,
+    /// An ID token that answers another request, or none.
+    #[error("the token does not answer this sign-in")]
+    Nonce,
+    /// An ID token that was made for another client.
+    #[error("the token was made for another client")]
+    Party,
     /// Made by somebody else, or changed.
     #[error("the token's signature is not right")]
     Signature,
@@ -55,6 +64,12 @@ pub enum Invalid {
 fn base64url(text: &str) -> Option<Vec<u8>> {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// `bytes` in base64url without padding.
+fn to_base64url(bytes: impl AsRef<[u8]>) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[cfg(test)]

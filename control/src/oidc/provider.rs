@@ -7,6 +7,9 @@ use serde_json::Value;
 const MAX_URL: usize = 512;
 const MAX_CLAIM: usize = 200;
 
+/// The setting that makes this deployment a client of the provider: people sign in there. See `client.rs`.
+pub(super) const CLIENT_ID: &str = "OIDC_CLIENT_ID";
+
 /// An identity provider whose tokens are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
@@ -66,31 +69,39 @@ const ACCESS: Names = Names {
 };
 
 impl Provider {
-    /// `OIDC_ISSUER` and what belongs to it; `None`: no tokens are taken.
+    /// `OIDC_ISSUER` and what belongs to it; `None`: no tokens are taken. With a client and without an audience people only sign in.
     pub fn oidc(variables: &impl Variables) -> Result<Option<Self>, SettingsError> {
-        Self::of(variables, &OIDC)
+        let has = |name: &str| !variables.or(name, "").trim().is_empty();
+        if has(CLIENT_ID) && !has(OIDC.audience) { Ok(None) } else { Self::of(variables, &OIDC, OIDC.audience) }
+    }
+
+    /// The same provider, as it signs people in: what it says is for the client.
+    pub fn of_client(variables: &impl Variables) -> Result<Option<Self>, SettingsError> {
+        if variables.or(CLIENT_ID, "").trim().is_empty() { Ok(None) } else { Self::of(variables, &OIDC, CLIENT_ID) }
     }
 
     /// `ACCESS_ISSUER` and what belongs to it; `None`: no assertions of Cloudflare Access are taken.
     pub fn access(variables: &impl Variables) -> Result<Option<Self>, SettingsError> {
-        Self::of(variables, &ACCESS)
+        Self::of(variables, &ACCESS, ACCESS.audience)
     }
 
-    fn of(variables: &impl Variables, names: &Names) -> Result<Option<Self>, SettingsError> {
+    /// `audience`: the setting that says for whom tokens must be.
+    fn of(variables: &impl Variables, names: &Names, audience: &'static str) -> Result<Option<Self>, SettingsError> {
         let issuer = variables.or(names.issuer, "").trim().to_owned();
         if issuer.is_empty() {
-            return match variables.or(names.audience, "").trim() {
+            return match variables.or(audience, "").trim() {
                 "" => Ok(None),
-                _ => Err(SettingsError::new(names.issuer, format!("is not set, but {} is", names.audience))),
+                _ => Err(SettingsError::new(names.issuer, format!("is not set, but {audience} is"))),
             };
         }
         if !is_allowed(&issuer) {
             let problem = "must be https:// with a host and without query or fragment; http:// only for this machine";
             return Err(SettingsError::new(names.issuer, problem));
         }
-        let audience = variables.required(names.audience)?.trim().to_owned();
+        let name = audience;
+        let audience = variables.required(name)?.trim().to_owned();
         if audience.len() > MAX_URL || audience.chars().any(char::is_control) {
-            return Err(SettingsError::new(names.audience, "must be at most 512 characters long, without control characters"));
+            return Err(SettingsError::new(name, "must be at most 512 characters long, without control characters"));
         }
         let (owner, usual) = names.owner;
         let url = format!("{}{}", issuer.trim_end_matches('/'), names.path);
@@ -107,11 +118,17 @@ impl Provider {
     /// The URL of the keys in the provider's configuration, where that is this provider's and may be followed.
     pub fn discovered(&self, configuration: &str) -> Option<String> {
         let configuration: Value = serde_json::from_str(configuration).ok()?;
-        let url = configuration.get("jwks_uri")?.as_str()?;
+        let own = configuration.get("issuer")?.as_str()? == self.issuer;
+        self.followed(&configuration, "jwks_uri").filter(|_| own)
+    }
+
+    /// The URL that a configuration calls `name`, where it may be followed.
+    pub(super) fn followed(&self, configuration: &Value, name: &str) -> Option<String> {
+        let url = configuration.get(name)?.as_str()?;
         // What came over a secure connection does not lead to an insecure one.
         let secure = url.starts_with("https://") || self.issuer.starts_with("http://");
-        let own = configuration.get("issuer")?.as_str()? == self.issuer;
-        (own && secure && is_allowed(url.split('?').next()?)).then(|| url.to_owned())
+        let plain = url.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        (secure && plain && is_allowed(url.split('?').next()?)).then(|| url.to_owned())
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
                         ul { li { strong { "Keyward" } } }
                         @if let Some((reader, _)) = frame.inside {
                             ul {
-                                li.who { (reader.name()) " · " (reader.company_name()) }
+                                li.who { a href=(super::ACCOUNT_PATH) { (reader.name()) " · " (reader.company_name()) } }
                                 li {
                                     form.plain method="post" action="/sign-out" {
                                         button.secondary.outline.small type="submit" { "Sign out" }

@@ -5,6 +5,7 @@
 //! escaped by the template language; there is no inline script, style or handler, so the content security
 //! policy can forbid them all.
 
+mod account;
 mod assets;
 mod audit;
 mod audit_entry;
@@ -28,6 +29,7 @@ mod time;
 mod webhook;
 mod webhooks;
 
+pub use account::account;
 pub use assets::{Asset, asset};
 pub use audit::{AuditFilters, AuditPage, audit, audit_verified};
 pub use audit_entry::{AuditEntry, Names};
@@ -38,7 +40,10 @@ pub use key::{
     delete_key, key, key_gone, key_rotated, revoke_key, rotate_key,
 };
 pub use keys::{Choice, Created, Drawing, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
-pub use messages::{link_problem, not_allowed, not_answered, not_found, not_signed_in, unavailable};
+pub use messages::{
+    SignInProblem, WayIn, left_access, link_problem, not_allowed, not_answered, not_found, not_signed_in, session_ended, sign_in_problem,
+    signed_in, unavailable,
+};
 pub use owners::{OWNERS_PATH, OwnerForm, OwnerPage, OwnersPage, PageOwner, owner, owners};
 pub use plot::{Bucket, By, filled, plot, spark};
 pub use policy::{HISTORY_PATH, Meanwhile, POLICY_PATH, PolicyPage, Propagation, SavedPolicy, Tried, policy};
@@ -49,6 +54,15 @@ pub use webhooks::{PageWebhook, WEBHOOKS_PATH, WebhookForm, delete_webhook, new_
 
 /// Where the list of keys lives.
 pub const KEYS_PATH: &str = "/admin/keys";
+
+/// Where one signs in.
+pub const SIGN_IN_PATH: &str = "/sign-in";
+/// Where the identity provider sends people back to.
+pub const CALLBACK_PATH: &str = "/sign-in/callback";
+/// What to look at after a sign-in in a tab of its own.
+pub const SIGNED_IN_PATH: &str = "/admin/signed-in";
+/// Where the reader's own account is.
+pub const ACCOUNT_PATH: &str = "/admin/account";
 
 /// A text as one segment of an address.
 pub fn encoded(segment: &str) -> String {

@@ -59,6 +59,8 @@ pub(super) enum Section {
     Policy,
     Audit,
     Webhooks,
+    /// The reader's own account; not in the navigation, but behind their name.
+    Account,
 }
 
 impl Section {
@@ -81,7 +83,7 @@ impl Section {
 
     fn is_for(self, reader: &Reader) -> bool {
         match self {
-            Self::Keys => true, // whoever may have none is told so there
+            Self::Keys | Self::Account => true, // whoever may have none is told so there
             Self::Owners => reader.may("keyward.owners"),
             Self::Companies | Self::Policy => reader.may(OPERATOR),
             Self::Audit => reader.may("keyward.audit"),
@@ -97,6 +99,7 @@ impl Section {
             Self::Policy => "Policy",
             Self::Audit => "Audit",
             Self::Webhooks => "Webhooks",
+            Self::Account => "Your account",
         }
     }
 
@@ -108,6 +111,7 @@ impl Section {
             Self::Policy => "/admin/policy",
             Self::Audit => "/admin/audit",
             Self::Webhooks => "/admin/webhooks",
+            Self::Account => super::ACCOUNT_PATH,
         }
     }
 }

@@ -54,7 +54,8 @@ use self::{
 use crate::cursor;
 use crate::{
     call::{
-        Announced, ApiCall, AuditNote, Authenticate, Caller, Claimed, Claims, Credential, LeakReport, LeaksTaken, Redeem, Redeemed, SignOut,
+        Announced, ApiCall, AuditNote, Authenticate, BeginSession, Caller, Claimed, Claims, Credential, EndSessions, LeakReport,
+        LeaksTaken, Redeem, Redeemed, SignOut,
     },
     route::{self, Endpoint, Found, Home, Missed},
     settings::ControlSettings,
@@ -261,6 +262,20 @@ impl<S: Sql> Shard<S> {
             self.sql.transaction(|| sessions::record_refusal(&self.sql, now, request, failure))?;
         }
         done
+    }
+
+    /// Begins a session of somebody who has signed in at the identity provider; a refused one is recorded.
+    pub fn begin_session(&self, now: Millis, random: Random<'_>, request: &BeginSession) -> Result<Redeemed, Failure> {
+        let done = self.sql.transaction(|| sessions::begin(&self.sql, &self.settings, now, random, request));
+        if let Err(failure @ Failure::Refused(_)) = &done {
+            self.sql.transaction(|| sessions::record_stranger(&self.sql, now, request, failure))?;
+        }
+        done
+    }
+
+    /// Ends all sessions of a person.
+    pub fn end_sessions(&self, now: Millis, request: &EndSessions) -> Result<(), Failure> {
+        self.sql.transaction(|| sessions::end_all(&self.sql, &self.settings, self.name, now, request))
     }
 
     /// Ends a session.

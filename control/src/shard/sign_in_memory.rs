@@ -14,7 +14,8 @@ use crate::{
 
 /// Whether the settings give tokens a say in the directory.
 pub(super) fn decides(settings: &ControlSettings) -> bool {
-    settings.oidc.as_ref().is_some_and(|provider| provider.permissions.is_some())
+    let provider = settings.oidc.as_ref().or_else(|| settings.sign_in.as_ref().map(|client| &client.provider));
+    provider.is_some_and(|provider| provider.permissions.is_some())
 }
 
 /// `owner` was deleted: what was issued until now does not bring the entry back.

@@ -1,5 +1,6 @@
 //! Hands the runtime's requests to [`crate::front`] and its answers back. The settings are read once per isolate.
 
+use core::future::Future;
 use std::{cell::OnceCell, rc::Rc};
 
 use futures_util::{TryStream, stream};
@@ -58,13 +59,16 @@ impl Outside for Bindings {
     }
 
     async fn get(&self, url: &str) -> Option<Fetched> {
-        match super::object::in_time(fetch_document(url)).await {
-            Ok(fetched) => Some(fetched),
-            Err(error) => {
-                log(&serde_json::json!({"level": "error", "event": "site_unreachable", "url": url, "error": error.to_string()}));
-                None
-            }
-        }
+        reached(url, fetch(url, None, None)).await
+    }
+
+    async fn send_form(&self, url: &str, authorization: Option<&str>, body: String) -> Option<Fetched> {
+        reached(url, fetch(url, authorization, Some(body))).await
+    }
+
+    fn random(&self) -> Option<[u8; 32]> {
+        let mut bytes = [0; 32];
+        mint::fill(&mut bytes).ok().map(|()| bytes)
     }
 
     fn log(&self, line: &serde_json::Value) {
@@ -72,14 +76,32 @@ impl Outside for Bindings {
     }
 }
 
-/// A document of another site, whole.
-async fn fetch_document(url: &str) -> worker::Result<Fetched> {
+/// What a site answers within the time that it has.
+async fn reached(url: &str, work: impl Future<Output = worker::Result<Fetched>>) -> Option<Fetched> {
+    match super::object::in_time(work).await {
+        Ok(fetched) => Some(fetched),
+        Err(error) => {
+            log(&serde_json::json!({"level": "error", "event": "site_unreachable", "url": url, "error": error.to_string()}));
+            None
+        }
+    }
+}
+
+/// A document of another site, whole: got, or its answer to a form.
+async fn fetch(url: &str, authorization: Option<&str>, form: Option<String>) -> worker::Result<Fetched> {
     let mut init = RequestInit::new();
     init.with_redirect(RequestRedirect::Manual);
     // Some sites refuse whoever does not say what they are.
     let headers = JsHeaders::new();
     headers.set("User-Agent", "Keyward")?;
     headers.set("Accept", "application/json")?;
+    if let Some(authorization) = authorization {
+        headers.set("Authorization", authorization)?;
+    }
+    if let Some(form) = form {
+        headers.set("Content-Type", "application/x-www-form-urlencoded")?;
+        init.with_method(Method::Post).with_body(Some(JsValue::from_str(&form)));
+    }
     init.with_headers(headers);
     let request = worker::Request::new_with_init(url, &init)?;
     let response = worker::Fetch::Request(request).send().await?;
@@ -130,7 +152,7 @@ impl Source for Incoming {
 
 /// The Worker's entry.
 #[event(fetch)]
-async fn fetch(request: worker::Request, env: Env, _context: worker::Context) -> worker::Result<worker::Response> {
+async fn entry(request: worker::Request, env: Env, _context: worker::Context) -> worker::Result<worker::Response> {
     let settings = match settings(&env) {
         Ok(settings) => settings,
         Err(error) => {

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     call::{
-        ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, CLAIM, COMPANY, Claimed, Claims, IMPORT, ImportAnswer, ImportPart, LEAKED,
-        LeakReport, POLICY_RESTORED, PORTION, REDEEM, SIGN_OUT,
+        ANNOUNCE, API, AUDIT, AUTHENTICATE, Announced, ApiCall, BEGIN_SESSION, CLAIM, COMPANY, Claimed, Claims, END_SESSIONS, IMPORT,
+        ImportAnswer, ImportPart, LEAKED, LeakReport, POLICY_RESTORED, PORTION, REDEEM, SIGN_OUT,
     },
     route,
     settings::ControlSettings,
@@ -111,6 +111,17 @@ impl Shard {
             REDEEM => {
                 let request: crate::call::Redeem = read(&body)?;
                 said(core.redeem(now(), &mut random, &request), &request.request_id)
+            }
+            BEGIN_SESSION => {
+                let request: crate::call::BeginSession = read(&body)?;
+                said(core.begin_session(now(), &mut random, &request), &request.request_id)
+            }
+            END_SESSIONS => {
+                let request: crate::call::EndSessions = read(&body)?;
+                match core.end_sessions(now(), &request) {
+                    Ok(()) => nothing(),
+                    refused => said(refused, &request.request_id),
+                }
             }
             SIGN_OUT => core.sign_out(now(), &read(&body)?).map_err(failed).and_then(|()| nothing()),
             AUDIT => core.note(now(), &read(&body)?).map_err(failed).and_then(|()| nothing()),

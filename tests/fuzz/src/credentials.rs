@@ -25,6 +25,14 @@ impl Outside for Silent {
         None
     }
 
+    async fn send_form(&self, _: &str, _: Option<&str>, _: String) -> Option<Fetched> {
+        None
+    }
+
+    fn random(&self) -> Option<[u8; 32]> {
+        None
+    }
+
     fn log(&self, _: &serde_json::Value) {}
 }
 

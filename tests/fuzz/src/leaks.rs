@@ -46,6 +46,14 @@ impl Outside for Knowing {
         Some(Said { status: 200, body: serde_json::to_string(&LeaksTaken { revoked: known.len(), known }).unwrap() })
     }
 
+    async fn send_form(&self, _: &str, _: Option<&str>, _: String) -> Option<Fetched> {
+        None
+    }
+
+    fn random(&self) -> Option<[u8; 32]> {
+        None
+    }
+
     fn log(&self, _: &Value) {}
 }
 

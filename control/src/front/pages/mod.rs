@@ -4,10 +4,12 @@
 //! What a page changes comes as a form, with POST to the page's own address, so it works without a script; a script that sends the
 //! same calls to the API itself spares the reader a new page. After a change the browser is sent on with GET.
 
+mod account;
 mod audit;
 mod companies;
 #[cfg(test)]
 mod directory_tests;
+mod ended;
 mod form;
 mod key;
 mod keys;
@@ -24,6 +26,7 @@ use self::visit::Visit;
 use super::{Answer, Context, Outside, Request, credential};
 use crate::page;
 
+pub(super) use ended::way_in;
 pub(super) use visit::no_answer;
 
 /// Where all pages are.
@@ -47,6 +50,8 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
         Err(answer) => return kept(request, answer),
     };
     let answer = match segments.as_slice() {
+        ["account"] => Ok(account::show(&visit)),
+        ["signed-in"] => Ok(Answer::html(200, page::signed_in())),
         ["keys"] => keys::list(&visit).await,
         ["keys", "new"] => new_key::answer(&visit).await,
         ["keys", id, rest @ ..] => key::answer(&visit, id, rest).await,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     super::{Answer, Context, Headers, Outside, Request, api},
+    ended,
     form::Form,
 };
 use crate::{
@@ -57,7 +58,7 @@ impl<'a, O: Outside> Visit<'a, O> {
     pub(super) async fn begin(request: &'a Request, context: &'a Context<'a, O>) -> Result<Self, Answer> {
         let headers = &request.headers;
         if headers.cookie.is_none() && headers.access_assertion.is_none() {
-            return Err(Answer::html(401, page::not_signed_in()));
+            return Err(ended::answer(request, context));
         }
         let mut visit = Self { request, context, reader: Reader::default() };
         visit.reader = visit.get("/v1/whoami", &[]).await?.granted()?;
@@ -78,6 +79,11 @@ impl<'a, O: Outside> Visit<'a, O> {
     /// The deployment's settings.
     pub(super) fn settings(&self) -> &crate::settings::ControlSettings {
         self.context.settings
+    }
+
+    /// Whether Cloudflare Access stands in front and has let the reader in.
+    pub(super) fn is_behind_access(&self) -> bool {
+        self.context.settings.access.is_some() && self.request.headers.access_assertion.is_some()
     }
 
     /// Whether something is to be changed.
@@ -157,7 +163,7 @@ impl<'a, O: Outside> Visit<'a, O> {
         let etag = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("etag")).map(|(_, tag)| tag.clone());
         let etag = etag.unwrap_or_default();
         match answer.status {
-            401 => Err(Answer::html(401, page::not_signed_in()).without_session()),
+            401 => Err(ended::answer(self.request, self.context).without_session()),
             500.. => Err(no_answer()),
             status if answer.body.is_empty() => Ok(Told { status, body: Value::Null, etag }),
             status => serde_json::from_slice(&answer.body).map(|body| Told { status, body, etag }).map_err(|_| no_answer()),
