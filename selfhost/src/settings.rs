@@ -12,6 +12,8 @@ use crate::state::{IDENTITY_KEYS, Secrets};
 
 /// Secrets that the edge has no business with.
 const CONTROL_ONLY: [&str; 2] = ["SESSION_SECRETS", "WEBHOOK_SECRETS"];
+/// The identity provider's, which is only ever given by hand.
+const CLIENT_SECRET: &str = "OIDC_CLIENT_SECRET";
 
 /// Variables by name.
 pub type Variables = BTreeMap<String, String>;
@@ -29,7 +31,7 @@ pub struct Inputs<'a> {
     pub control_url: &'a str,
     /// The bound in seconds; freshness is a third of it. 180 where it is not given.
     pub bound_s: Option<f64>,
-    /// Settings that replace or complete the others, in both Workers.
+    /// Settings that replace or complete the others, in both Workers; the control plane's own secrets only there.
     pub overrides: &'a [(String, String)],
 }
 
@@ -82,7 +84,9 @@ impl Settings {
         control.insert("PUBLIC_CONTROL_URL".into(), inputs.control_url.into());
 
         for (name, value) in inputs.overrides {
-            edge.insert(name.clone(), value.clone());
+            if !CONTROL_ONLY.contains(&name.as_str()) && name != CLIENT_SECRET {
+                edge.insert(name.clone(), value.clone());
+            }
             control.insert(name.clone(), value.clone());
         }
         let common = CommonSettings::read(&|name: &str| control.get(name).cloned())?;
@@ -132,6 +136,17 @@ mod tests {
         }
         assert_eq!(settings.edge["TAG_SECRETS"], settings.control["TAG_SECRETS"]);
         assert_eq!((settings.edge["FRESHNESS_S"].as_str(), settings.edge["REVOCATION_BOUND_S"].as_str()), ("60", "180"));
+    }
+
+    #[test]
+    fn nor_does_it_when_they_are_given_by_hand() {
+        let hex = "ab".repeat(32);
+        let given = [("SESSION_SECRETS", hex.as_str()), ("OIDC_CLIENT_SECRET", "hush-hush"), ("OIDC_CLIENT_ID", "keyward")];
+        let settings = resolve(None, &given).unwrap();
+        for (name, value) in given {
+            assert_eq!(settings.control[name], value);
+        }
+        assert!(!settings.edge.contains_key("SESSION_SECRETS") && !settings.edge.contains_key("OIDC_CLIENT_SECRET"));
     }
 
     #[test]

@@ -191,6 +191,18 @@ mod tests {
     }
 
     #[test]
+    fn with_a_client_and_without_an_audience_people_sign_in_and_tokens_are_not_taken() {
+        let client = [("OIDC_ISSUER", "https://tenant.example"), ("OIDC_CLIENT_ID", "keyward"), ("OIDC_CLAIM_OWNER", "email")];
+        assert_eq!(read(&client).unwrap(), [None, None]);
+        let variables = |name: &str| client.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let provider = Provider::of_client(&variables).unwrap().unwrap();
+        assert_eq!((provider.audience.as_str(), provider.owner.as_str()), ("keyward", "email"));
+        let both: Vec<_> = client.into_iter().chain([("OIDC_AUDIENCE", "api")]).collect();
+        assert_eq!(read(&both).unwrap()[0].as_ref().map(|provider| provider.audience.as_str()), Some("api"));
+        assert_eq!(Provider::of_client(&|_: &str| None).unwrap(), None);
+    }
+
+    #[test]
     fn a_bad_setting_is_named() {
         let issuer = ("OIDC_ISSUER", "https://tenant.example");
         for (name, set) in [

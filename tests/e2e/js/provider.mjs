@@ -1,9 +1,10 @@
-// An identity provider for tests, on this machine: node-oidc-provider, which gives out JWT access tokens for the client that asks
-// (client credentials, RFC 6749 §4.4; resource indicators, RFC 8707), and beside it what Cloudflare Access shows of itself: its keys,
-// and assertions signed with one of them.
+// An identity provider for tests, on this machine: node-oidc-provider, which signs people in (authorization code with PKCE) and gives out JWT
+// access tokens for the client that asks (client credentials, RFC 6749 §4.4; resource indicators, RFC 8707), and beside it what Cloudflare
+// Access shows of itself: its keys, and assertions signed with one of them.
 //
 // `node provider.mjs PORT ACCESS_PORT ALGORITHM` draws new keys at every start, prints "ready" and runs until it is ended. Any client is
-// known, with "secret" as its secret. The header X-Claims of a token request is what the token says besides, as JSON.
+// known, with "secret" as its secret. One called `web@<redirect URI>` signs people in, `public@<redirect URI>` too, without a secret. People are
+// whom they say they are. The header X-Claims of a token request is what the token says besides, as JSON.
 // `POST /assertion` on ACCESS_PORT signs the claims in its body.
 
 import { generateKeyPairSync, randomUUID, sign } from "node:crypto";
@@ -43,15 +44,27 @@ class Clients {
 
   async find(id) {
     if (this.model !== "Client") return this.kept.get(id);
-    return {
-      client_id: id,
-      client_secret: "secret",
-      grant_types: ["client_credentials"],
-      id_token_signed_response_alg: algorithm,
-      redirect_uris: [],
-      response_types: [],
-      token_endpoint_auth_method: "client_secret_post",
-    };
+    const [kind, redirectUri] = id.split(/@(.*)/s);
+    const usual = { client_id: id, client_secret: "secret", id_token_signed_response_alg: algorithm };
+    if (!redirectUri) {
+      const method = "client_secret_post";
+      return { ...usual, grant_types: ["client_credentials"], redirect_uris: [], response_types: [], token_endpoint_auth_method: method };
+    }
+    const web = { ...usual, grant_types: ["authorization_code"], redirect_uris: [redirectUri], response_types: ["code"] };
+    if (kind !== "public") return { ...web, token_endpoint_auth_method: "client_secret_basic" };
+    return { ...web, client_secret: undefined, token_endpoint_auth_method: "none" };
+  }
+
+  async findByUid(uid) {
+    return [...this.kept.values()].find((payload) => payload.uid === uid);
+  }
+
+  async consume(id) {
+    this.kept.get(id).consumed = Math.floor(Date.now() / 1000);
+  }
+
+  async revokeByGrantId(grantId) {
+    for (const [id, payload] of this.kept) if (payload.grantId === grantId) this.kept.delete(id);
   }
 
   async upsert(id, payload) {
@@ -65,13 +78,44 @@ class Clients {
 
 const provider = new Provider(issuer, {
   adapter: Clients,
-  clientAuthMethods: ["client_secret_post"],
+  claims: { openid: ["sub"], profile: ["name"], email: ["email"] },
+  clientAuthMethods: ["client_secret_basic", "client_secret_post", "none"],
+  conformIdTokenClaims: false,
+  cookies: { keys: [randomUUID()] },
   enabledJWA: { clientAuthSigningAlgValues: [], idTokenSigningAlgValues: [algorithm] },
   extraTokenClaims: (context) => JSON.parse(context.get("x-claims") || "{}"),
   features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false }, resourceIndicators: resources },
+  findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, name: id }) }),
+  interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
   jwks: { keys: [draw(algorithm).jwk] },
-  scopes: ["api"],
-  ttl: { ClientCredentials: LIFETIME_S },
+  loadExistingGrant,
+  pkce: { required: () => true },
+  scopes: ["openid", "api"],
+  ttl: { AccessToken: LIFETIME_S, AuthorizationCode: 60, ClientCredentials: LIFETIME_S, Grant: 3600, IdToken: LIFETIME_S, Interaction: 600, Session: 3600 },
+});
+
+// Nobody is asked what this client may know of them.
+async function loadExistingGrant({ oidc }) {
+  const grant = new oidc.provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
+  grant.addOIDCScope(oidc.params.scope);
+  await grant.save();
+  return grant;
+}
+
+const QUESTION = `<!doctype html><title>Who are you?</title><form method="post"><label>Login <input name="login"></label>
+<button>Continue</button> <button name="cancel" value="1">Cancel</button></form>`;
+
+provider.use(async (context, next) => {
+  if (!context.path.startsWith("/interaction/")) return next();
+  if (context.method !== "POST") {
+    context.type = "html";
+    context.body = QUESTION;
+    return;
+  }
+  const form = new URLSearchParams(await text(context.req));
+  const result = form.has("cancel") ? { error: "access_denied" } : { login: { accountId: form.get("login") } };
+  context.redirect(await provider.interactionResult(context.req, context.res, result));
+  context.status = 303;
 });
 
 const certificate = draw("RS256");

@@ -155,6 +155,26 @@ impl Browser {
         self.ask(Method::GET, &format!("/cookie/{name}"), &Value::Null).await.ok()
     }
 
+    /// Looks at the tab with this number, as soon as there is one; the first one is 0.
+    pub async fn look_at_tab(&self, number: usize) {
+        eventually(PATIENCE, async || {
+            let handles = self.ask(Method::GET, "/window/handles", &Value::Null).await?;
+            let handle = handles.get(number).cloned().ok_or_else(|| format!("no tab {number}"))?;
+            self.ask(Method::POST, "/window", &json!({"handle": handle})).await
+        })
+        .await;
+    }
+
+    /// Closes the tab that is looked at; another one has to be looked at then.
+    pub async fn close_tab(&self) {
+        self.ask(Method::DELETE, "/window", &Value::Null).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// A command of the browser's own protocol.
+    pub async fn devtools(&self, command: &str, params: Value) -> Value {
+        self.must("/goog/cdp/execute", json!({"cmd": command, "params": params})).await
+    }
+
     /// Saves a picture of the page to `target/keyward/screenshots`.
     pub async fn screenshot(&self, name: &str) {
         self.picture(&build::output().join("screenshots").join(format!("{name}.png"))).await;

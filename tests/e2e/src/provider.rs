@@ -65,6 +65,12 @@ impl Provider {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// `OIDC_CLIENT_ID` of a client that signs people in for the control plane at `control_url`; a `public` one has no secret, the other
+    /// "secret".
+    pub fn client(control_url: &str, public: bool) -> String {
+        format!("{}@{control_url}/sign-in/callback", if public { "public" } else { "web" })
+    }
+
     /// `ACCESS_ISSUER`
     pub fn access_issuer(&self) -> String {
         format!("http://127.0.0.1:{}", self.access_port)
