@@ -1,7 +1,7 @@
 //! What a page says where nobody is signed in, or no longer: how to get in, and back to where one wanted to go. What was typed into a
 //! form is kept on that page, so that it can be sent again; passwords and keys are not.
 
-use keyward_shared::key::ParsedKey;
+use keyward_shared::{ids::KeyId, key::ParsedKey};
 
 use super::{
     super::{Answer, Context, Request, credential, sign_in::within_admin},
@@ -20,18 +20,18 @@ pub(in super::super) fn way_in(settings: &ControlSettings, return_to: &str) -> W
 /// The answer to a request of somebody who is not signed in.
 pub(super) fn answer<O>(request: &Request, context: &Context<'_, O>) -> Answer {
     let settings = context.settings;
-    let whole = match request.target.query.as_str() {
-        "" => request.target.path.clone(),
-        query => format!("{}?{query}", request.target.path),
-    };
-    let here = within_admin(&whole).unwrap_or(KEYS_PATH);
     if !request.is_safe()
         && let Ok(form) = Form::read(request)
     {
         let kept: Vec<_> = form.sent().iter().filter(|(name, value)| !is_secret(name, value)).cloned().collect();
         let all = kept.len() == form.sent().len();
-        return Answer::html(401, page::session_ended(&way_in(settings, page::SIGNED_IN_PATH), here, &kept, all));
+        return Answer::html(401, page::session_ended(&way_in(settings, page::SIGNED_IN_PATH), &kept, all));
     }
+    let whole = match request.target.query.as_str() {
+        "" => request.target.path.clone(),
+        query => format!("{}?{query}", request.target.path),
+    };
+    let here = within_admin(&whole).unwrap_or(KEYS_PATH);
     let let_in_by_access =
         settings.access.is_some() && request.headers.access_assertion.is_some() && credential::of_session(request, settings).is_none();
     let page = if let_in_by_access {
@@ -42,13 +42,13 @@ pub(super) fn answer<O>(request: &Request, context: &Context<'_, O>) -> Answer {
     Answer::html(401, page)
 }
 
-/// Whether a field must not come back in a page.
+/// Whether a field must not come back in a page. The id of a key is no secret, whatever the field is called.
 fn is_secret(name: &str, value: &str) -> bool {
     const SECRET: [&str; 5] = ["password", "passphrase", "secret", "token", "key"];
     let name = name.to_ascii_lowercase();
     let named = SECRET.iter().any(|word| name == *word || name.ends_with(&format!("_{word}")) || name.ends_with(&format!("-{word}")));
     let mut words = value.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    named || words.any(|word| ParsedKey::parse(word.as_bytes()).is_ok())
+    (named && KeyId::new(value.trim()).is_err()) || words.any(|word| ParsedKey::parse(word.as_bytes()).is_ok())
 }
 
 #[cfg(test)]
@@ -68,7 +68,14 @@ mod tests {
         ] {
             assert!(is_secret(name, value), "{name}={value}");
         }
-        for (name, value) in [("name", "ERP nightly sync"), ("key_id", "key_7"), ("keyboard", "x"), ("reason", &key[..40]), ("", "")] {
+        for (name, value) in [
+            ("name", "ERP nightly sync"),
+            ("key", "key_5McJmDgrvcm7AQFuv3B2"),
+            ("key_id", "key_7"),
+            ("keyboard", "x"),
+            ("reason", &key[..40]),
+            ("", ""),
+        ] {
             assert!(!is_secret(name, value), "{name}={value}");
         }
     }

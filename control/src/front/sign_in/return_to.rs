@@ -8,7 +8,7 @@ const MAX: usize = 512;
 pub(in super::super) fn within_admin(text: &str) -> Option<&str> {
     let path = text.split('?').next()?;
     let inside = path.strip_prefix("/admin/")?;
-    let plain = text.len() <= MAX && text.bytes().all(|b| b.is_ascii_graphic() && !b"\\#\"<>^`{|}".contains(&b));
+    let plain = text.len() <= MAX && text.bytes().all(|b| b.is_ascii_graphic() && !b"\\#\"<>^`{}".contains(&b));
     let lower = inside.to_ascii_lowercase();
     let dotted = lower.split('/').any(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."));
     (plain && !dotted).then_some(text)
@@ -26,6 +26,7 @@ mod tests {
             "/admin/keys/key_7",
             "/admin/keys?q=a%20b&sort=name",
             "/admin/owners/auth0%7C5f2",
+            "/admin/owners/auth0|5f2",
             "/admin/keys?u=https://a",
         ] {
             assert_eq!(within_admin(good), Some(good), "{good}");
