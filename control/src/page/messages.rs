@@ -59,7 +59,7 @@ pub fn session_ended(way: &WayIn, kept: &[(String, String)], all: bool) -> Strin
     message(
         "Your session has ended",
         &html! {
-            p { "Nothing has been changed yet, and nothing you typed is lost: this page keeps it." }
+            p { "Nothing has been changed yet. What you typed is kept on this page." }
             h2 { "1. Sign in" }
             (way.shown(true))
             h2 { "2. Come back here and send it again" }
@@ -134,7 +134,7 @@ pub fn sign_in_problem(problem: &SignInProblem, way: Option<&WayIn>) -> String {
                 SignInProblem::Unavailable => p { "The service that you sign in with does not answer. Nothing is wrong with your account." },
             }
             @if let Some(way) = way {
-                p { a role="button" href=(way.href()) { @if *problem == SignInProblem::Unavailable { "Try again" } @else { "Sign in" } } }
+                p { a role="button" href=(way.href()) { @if matches!(problem, SignInProblem::Unavailable | SignInProblem::Stranger(_)) { "Try again" } @else { "Sign in" } } }
             }
         },
     )

@@ -6,6 +6,7 @@ use std::time::Duration;
 use keyward_e2e::{Answer, World, browser::Browser, eventually, http, provider::Provider};
 use keyward_selfhost::listen::free_port;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 const SOON: Duration = Duration::from_secs(10);
 const SESSION: &str = "__Host-keyward";
@@ -65,12 +66,14 @@ async fn end_elsewhere(world: &World, session: &str) {
     assert_eq!(whoami(world, session).await, 401);
 }
 
-/// Pictures of the page in light, dark and phone width.
+/// Pictures of the page in light, dark and phone width. Colours take a moment to change.
 async fn pictures(browser: &Browser, name: &str) {
     browser.screenshot(&format!("sign-in-{name}-light")).await;
     browser.devtools("Emulation.setEmulatedMedia", json!({"features": [{"name": "prefers-color-scheme", "value": "dark"}]})).await;
+    sleep(Duration::from_millis(500)).await;
     browser.screenshot(&format!("sign-in-{name}-dark")).await;
     browser.devtools("Emulation.setEmulatedMedia", json!({"features": []})).await;
+    sleep(Duration::from_millis(500)).await;
     let phone = json!({"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true});
     browser.devtools("Emulation.setDeviceMetricsOverride", phone).await;
     let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").await;
@@ -193,7 +196,7 @@ async fn who_says_no_or_is_not_known_here_is_told_so() {
     );
     // As soon as they are, they are let in.
     world.owner("demo", "stranger@acme.example", &["keyward.keys.own"], true).await;
-    browser.click("//a[normalize-space()='Sign in']").await;
+    browser.click("//a[normalize-space()='Try again']").await;
     address_becomes(&browser, "/admin/keys").await;
     session_of(&browser).await;
     drop(provider);
