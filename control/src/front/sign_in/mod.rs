@@ -1,6 +1,8 @@
 //! Signing in, with a one-time link, at the identity provider ([`provider`]) or through Cloudflare Access, and out again. However
 //! somebody signs in, they get a session of their own, and the one that this browser had before ends.
 
+#[cfg(test)]
+mod end_tests;
 mod provider;
 mod return_to;
 #[cfg(test)]
