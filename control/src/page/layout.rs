@@ -102,8 +102,8 @@ fn navigation(reader: &Reader, current: Section) -> Markup {
 fn elsewhere(reader: &Reader, section: Section) -> Markup {
     html! {
         @if let Some(company) = reader.elsewhere.as_ref().filter(|_| section.is_of_a_company()) {
-            aside.elsewhere aria-label="Another company" {
-                p.container {
+            aside.elsewhere.container aria-label="Another company" {
+                p {
                     "You are acting in the company " strong { (company) } ". "
                     a href=(section.path()) { "Back to your own" }
                 }

@@ -75,7 +75,7 @@ pub fn owners(reader: &Reader, page: &OwnersPage) -> String {
         header.title {
             div {
                 h1 { "Owners" }
-                p { "The people of your company. A key acts as its owner, and can do what its owner may do now." }
+                p { "The people of " @if reader.elsewhere.is_some() { "this" } @else { "your" } " company. A key acts as its owner, and can do what its owner may do now." }
             }
             a role="button" href=(reader.at("/admin/owners/new")) { "New owner" }
         }
@@ -83,7 +83,7 @@ pub fn owners(reader: &Reader, page: &OwnersPage) -> String {
             @if let Some(company) = &reader.elsewhere { input type="hidden" name="company" value=(company); }
             label for="find-owner" { "Open an owner by id" }
             div role="group" {
-                input #find-owner type="search" name="owner" value=(page.missed.as_deref().unwrap_or_default()) required
+                input #find-owner type="text" name="owner" value=(page.missed.as_deref().unwrap_or_default()) required
                     autocapitalize="none" spellcheck="false" aria-invalid=[page.missed.as_ref().map(|_| "true")]
                     aria-describedby=[page.missed.as_ref().map(|_| "find-owner-problem")];
                 button.secondary type="submit" { "Open" }
