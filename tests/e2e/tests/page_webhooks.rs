@@ -29,6 +29,17 @@ async fn webhooks(world: &World) -> Value {
     world.operator("GET", "/v1/webhooks", Value::Null).await.json()["webhooks"].clone()
 }
 
+/// Waits until the page that a click leads to shows this.
+async fn shows(browser: &Browser, xpath: &str) {
+    eventually(SOON, async || if browser.count(xpath).await > 0 { Ok(()) } else { Err(format!("no {xpath}: {}", browser.source().await)) })
+        .await;
+}
+
+/// Waits until it is said that this was done.
+async fn says(browser: &Browser, sentence: &str) {
+    shows(browser, &format!("//*[@id='status'][contains(.,'{sentence}')]")).await;
+}
+
 /// Loads the page again until it shows this.
 async fn comes(browser: &Browser, xpath: &str) {
     eventually(SOON, async || {
@@ -56,7 +67,7 @@ async fn walked(scripts: bool) {
     assert!(browser.text("//*[@id='webhook-events-problem']").await.contains("Choose at least one"));
     browser.click("//input[@value='key.created']").await;
     browser.press("", "Create webhook").await;
-    assert!(!browser.text("//*[@id='webhook-url-problem']").await.is_empty());
+    shows(&browser, "//*[@id='webhook-url-problem']").await;
     assert_eq!(browser.text("//input[@name='name']").await, "Alerts <b>");
     assert_eq!(browser.count("//input[@value='key.created'][@checked]").await, 1);
 
@@ -75,7 +86,7 @@ async fn walked(scripts: bool) {
         .await;
     }
     browser.click("//a[.='I have stored it']").await;
-    assert_eq!(browser.text("//h1").await, "Alerts <b>");
+    shows(&browser, "//h1[.='Alerts <b>']").await;
     assert!(!browser.source().await.contains(&secret));
     let there = browser.address().await;
     browser.run("history.back()").await;
@@ -92,7 +103,7 @@ async fn walked(scripts: bool) {
     assert!(browser.text("//ol//pre").await.contains("\"name\": \"ERP nightly sync\""));
     browser.screenshot(if scripts { "webhook-message" } else { "webhook-message-without-scripts" }).await;
     browser.press("//ol/li[1]", "Send again").await;
-    assert!(browser.text("//*[@id='status']").await.contains("on its way again"));
+    says(&browser, "on its way again").await;
     eventually(SOON, async || if receiver.got().len() == 2 { Ok(()) } else { Err(receiver.got()) }).await;
     let got = receiver.got();
     assert_eq!(got[0].body, got[1].body);
@@ -104,23 +115,23 @@ async fn walked(scripts: bool) {
     browser.run("document.querySelector('[name=since]').value = '2020-01-31T09:00'").await;
     browser.click("//input[@id='again-all']").await;
     browser.press("//form[@id='again-form']", "Send again").await;
-    assert!(browser.text("//*[@id='status']").await.contains("on their way again"));
+    says(&browser, "on their way again").await;
     eventually(SOON, async || if receiver.got().len() == 3 { Ok(()) } else { Err(receiver.got().len()) }).await;
 
     // Changed, paused, resumed, deleted.
     replace(&browser, "name", "Operations").await;
     browser.press("", "Save").await;
-    assert_eq!(browser.text("//*[@id='status']").await, "The webhook was changed.");
+    says(&browser, "The webhook was changed.").await;
     browser.press("", "Pause").await;
-    assert_eq!(browser.count("//header//span[.='Paused']").await, 1);
+    shows(&browser, "//header//span[.='Paused']").await;
     assert_eq!(browser.count("//button[.='Send again']").await, 0);
     let now = webhooks(&world).await[0].clone();
     assert_eq!((&now["name"], &now["active"], &now["events"]), (&json!("Operations"), &json!(false), &json!(["key.created"])));
     browser.press("", "Resume").await;
-    assert_eq!(browser.count("//header//span[.='Active']").await, 1);
+    shows(&browser, "//header//span[.='Active']").await;
     browser.click("//a[.='Delete this webhook']").await;
     browser.press("", "Delete webhook").await;
-    assert_eq!(browser.text("//*[@id='status']").await, "The webhook was deleted.");
+    says(&browser, "The webhook was deleted.").await;
     assert_eq!(webhooks(&world).await, json!([]));
     let complaints: Vec<String> = browser.console().await.into_iter().filter(|line| !line.contains("422")).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
@@ -147,7 +158,7 @@ async fn of_two_people_who_change_one_webhook_neither_takes_back_what_the_other_
     world.operator("PATCH", &format!("/v1/webhooks/{id}"), json!({"url": "https://hooks.example.com/b", "active": false})).await;
     replace(&browser, "name", "Operations").await;
     browser.press("", "Save").await;
-    assert_eq!(browser.text("//*[@id='status']").await, "The webhook was changed.");
+    says(&browser, "The webhook was changed.").await;
     let now = webhooks(&world).await[0].clone();
     assert_eq!((&now["name"], &now["url"], &now["active"]), (&json!("Operations"), &json!("https://hooks.example.com/b"), &json!(false)));
 
@@ -156,6 +167,6 @@ async fn of_two_people_who_change_one_webhook_neither_takes_back_what_the_other_
     eventually(SOON, async || if browser.count("//button[.='Delete webhook']").await == 1 { Ok(()) } else { Err("not there") }).await;
     world.operator("DELETE", &format!("/v1/webhooks/{id}"), Value::Null).await.expect(204);
     browser.press("", "Delete webhook").await;
-    assert_eq!(browser.text("//*[@id='status']").await, "The webhook was deleted.");
+    says(&browser, "The webhook was deleted.").await;
     world.system.stop().await;
 }
