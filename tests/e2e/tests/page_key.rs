@@ -251,7 +251,7 @@ async fn a_person_rotates_a_key_watches_the_old_ones_requests_end_and_revokes_it
     world.call(&new, "/api/orders").await.expect(200);
     eventually(SOON, async || {
         browser.click("//a[normalize-space()='Look again']").await;
-        if browser.count("//ol[@id='progress']/li[contains(@class, 'done')]").await == 3 { Ok(()) } else { Err(browser.source().await) }
+        if browser.count("//ol[@id='progress']/li[contains(@class, 'reached')]").await == 3 { Ok(()) } else { Err(browser.source().await) }
     })
     .await;
     let last = count(&browser).await;
@@ -266,7 +266,7 @@ async fn a_person_rotates_a_key_watches_the_old_ones_requests_end_and_revokes_it
     refused_by(&world, &old.key, "key_revoked").await;
     world.call(&new, "/").await.expect(200);
     says(&browser, "//*[@id='propagation']", "In effect everywhere since").await;
-    assert_eq!(browser.count("//ol[@id='progress']/li[contains(@class, 'done')]").await, 4);
+    assert_eq!(browser.count("//ol[@id='progress']/li[contains(@class, 'reached')]").await, 4);
     browser.screenshot("key-8-rotated").await;
     assert_clean_console(&browser, "data:text/plain").await;
     world.system.stop().await;

@@ -123,9 +123,11 @@ fn steps(reader: &Reader, page: &RotatePage) -> Markup {
     let names: Vec<_> = page.successor.iter().map(related).collect();
     let copied = page.successor.as_ref().is_some_and(|new| new.last_used_at.is_some());
     let over = !key.is_active();
+    // Never more than quiet before it is over: a program may run once a month.
+    let ended = if over { Some("done") } else { is_quiet(page).then_some("quiet") };
     html! {
         ol.steps #progress data-live[!over] {
-            (step(true, "The successor is made", &html! {
+            (step(Some("done"), "The successor is made", &html! {
                 p {
                     (link(key.superseded_by.as_deref().unwrap_or_default(), &names))
                     @if let Some(at) = key.superseded_at { ", " (moment(at, &exact(at), "exact")) }
@@ -134,24 +136,25 @@ fn steps(reader: &Reader, page: &RotatePage) -> Markup {
                     p.alert { "The successor does not work any more: " @if new.status == Status::Revoked { (revoked(new)) } @else { "it expired." } }
                 }
             }))
-            (step(copied, "Copied into the integration", &html! {
+            (step(copied.then_some("done"), "Copied into the integration", &html! {
                 @match page.successor.as_ref().map(|new| new.last_used_at) {
                     Some(Some(at)) => p { "The new key is in use: last request " (ago(at, page.now)) "." },
                     Some(None) => p { "The new key has not been used yet. Put it where the program has the old one, and let it run." },
                     None => p { "There is nothing to see: the successor is gone." },
                 }
             }))
-            (step(over || is_quiet(page), "The old key’s requests end", &traffic(page)))
-            (step(over, "The old key is revoked", &html! { @if over { p { @if key.status == Status::Revoked { (revoked(key)) } @else { "It expired." } } } @else { p { "Not yet." } } }))
+            (step(ended, "The old key’s requests end", &traffic(page)))
+            (step(over.then_some("done"), "The old key is revoked", &html! { @if over { p { @if key.status == Status::Revoked { (revoked(key)) } @else { "It expired." } } } @else { p { "Not yet." } } }))
         }
         @if over { (propagation(key, page.now)) } @else { (revoke(reader, page)) }
     }
 }
 
-fn step(is_done: bool, title: &str, body: &Markup) -> Markup {
+/// A step; `reached` says how far it is in a word, where something is.
+fn step(reached: Option<&str>, title: &str, body: &Markup) -> Markup {
     html! {
-        li.done[is_done] {
-            h2 { (title) @if is_done { " " span.badge.good { "done" } } }
+        li.reached[reached.is_some()] {
+            h2 { (title) @if let Some(word) = reached { " " span.badge.good { (word) } } }
             (body)
         }
     }
@@ -166,7 +169,7 @@ fn used_since(key: &Key) -> bool {
     key.last_used_at.is_some_and(|last| key.superseded_at.is_some_and(|at| last > at))
 }
 
-/// Whether only the new key was used lately: not more than that can be said, a program may run once a month.
+/// Whether the new key was used after the old one.
 fn is_quiet(page: &RotatePage) -> bool {
     let new = page.successor.as_ref().and_then(|new| new.last_used_at);
     new.is_some_and(|new| page.key.last_used_at.is_none_or(|old| old < new))
