@@ -369,19 +369,18 @@ async fn every_form_works_without_a_script() {
     // Rotate: the key once, and once only.
     let rotation = format!("{page}/rotate");
     let form_id = value(&person.get(&rotation).await.expect(200).text, "form");
-    let make = [("step", "make"), ("form", &*form_id), ("name", "Sync 3"), ("overlap", "keep")];
     let nameless =
         person.post(&rotation, &[("step", "make"), ("form", &*form_id), ("name", ""), ("overlap", "week")]).await.expect(422).text;
     contains(&nameless, "rotate-name-problem");
     contains(&nameless, "value=\"week\" checked");
-    let form_id_2 = value(&nameless, "form");
-    let make = [make[0], ("form", &*form_id_2), make[2], make[3]];
-    let made = person.post(&rotation, &make).await.expect(200);
+    let form_id = value(&nameless, "form");
+    let form = [("step", "make"), ("form", &*form_id), ("name", "Sync 3"), ("overlap", "keep")];
+    let made = person.post(&rotation, &form).await.expect(200);
     assert_eq!(made.header("cache-control"), "no-store");
     let new = made.text.split("aria-label=\"The new key\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap().to_owned();
     world.call(&new, "/api/orders").await.expect(200);
     contains(&made.text, "download=\"keyward.env\" href=\"data:text/plain,KEYWARD_KEY%3Dkw%5Flive%5F");
-    let again = person.post(&rotation, &make).await.expect(200).text;
+    let again = person.post(&rotation, &form).await.expect(200).text;
     contains(&again, "cannot be shown again");
     assert!(!again.contains(&new[12..40]) && !person.get(&rotation).await.text.contains(&new[12..40]));
     let other =
