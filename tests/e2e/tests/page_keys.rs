@@ -38,6 +38,11 @@ async fn begin(browser: &Browser, name: &str) {
     browser.fill("//*[@id='create-name']", name).await;
 }
 
+/// Waits for the row of the only key with this name.
+async fn listed(browser: &Browser, name: &str) {
+    becomes(browser, &format!("return document.querySelectorAll('tr[data-name=\"{name}\"]').length"), 1).await;
+}
+
 async fn the_key(browser: &Browser) -> String {
     browser.text("//dialog[@open]//*[@id='new-key']").await
 }
@@ -79,7 +84,7 @@ async fn a_key_is_born_in_the_browser_and_the_server_never_has_it() {
     assert_eq!(browser.run(&example).await, true);
 
     browser.press("", "I have stored it").await;
-    becomes(&browser, "return document.querySelectorAll('tr[data-key-id]').length", 1).await;
+    listed(&browser, "Power BI dashboard").await;
     assert!(!browser.source().await.contains(secret), "the key is gone from the page");
     assert_eq!(browser.run("return document.activeElement.id").await, "new-key-button");
     assert_eq!(world.files_with(&[secret]), Vec::<std::path::PathBuf>::new(), "neither stored nor logged");
@@ -103,7 +108,7 @@ async fn a_new_key_is_gone_after_a_reload_and_after_going_back() {
         assert_eq!(browser.run(&format!("return document.getElementById('created-dialog').dispatchEvent({event})")).await, false);
     }
     browser.reload().await;
-    becomes(&browser, "return document.querySelectorAll('tr[data-key-id]').length", 1).await;
+    listed(&browser, "Reloaded").await;
     assert!(!browser.source().await.contains(&reloaded[12..40]));
 
     begin(&browser, "Left").await;
@@ -112,7 +117,7 @@ async fn a_new_key_is_gone_after_a_reload_and_after_going_back() {
     browser.open(&format!("{}/admin/keys?sort=name", world.system.control_url())).await;
     browser.run("history.back()").await;
     becomes(&browser, "return location.search + document.readyState", "complete").await;
-    becomes(&browser, "return document.querySelectorAll('tr[data-key-id]').length", 2).await;
+    listed(&browser, "Left").await;
     assert!(!browser.source().await.contains(&left[12..40]), "neither from the network nor from the browser's memory");
     assert_eq!(browser.count("//dialog[@open]").await, 0);
     world.system.stop().await;
@@ -237,10 +242,14 @@ async fn names(browser: &Browser) -> Vec<String> {
 #[tokio::test]
 async fn a_list_is_searched_filtered_sorted_and_paged() {
     let world = World::start().await;
-    let browser = signed_in(&world).await;
+    world.owner("demo", "bob", &["orders.read", "orders.write", "billing.read", "keyward.keys.own"], true).await;
+    let browser = Browser::start().await;
+    let link = world.operator("POST", "/v1/sign-in-links", json!({"owner": "bob"})).await.json();
+    browser.open(link["url"].as_str().unwrap()).await;
     browser.screenshot("keys-none").await;
     assert_eq!(browser.count("//article[contains(.,'Give each integration a key of its own')]").await, 1);
-    world.owner("demo", "bob", &["orders.read", "orders.write", "billing.read"], true).await;
+    assert_eq!(browser.count("//nav[@aria-label='Whose keys']").await, 0, "everyone's are not for everyone");
+    browser.open(&world.system.sign_in_link().unwrap()).await;
     let soon = (Timestamp::now() + SignedDuration::from_hours(5 * 24)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     for n in 0..55 {
         world.key("demo", "admin", json!({"name": format!("Number {n:02}")})).await;
