@@ -91,12 +91,12 @@ function wanted() {
   const body = { name: name.value };
   const wrong = [];
   const end = expiry();
-  if (end === null) wrong.push({ field: "expires_at", detail: "choose the last day" });
+  if (end === null) wrong.push({ field: "expires_at", detail: "Choose the last day." });
   else if (end) body.expires_at = end;
   if (restricted.value === "on") {
     const chosen = [...form.querySelectorAll("[name=permission]:checked")].map((box) => box.value);
     body.permissions = [...chosen, ...lines(form.elements.narrower?.value ?? "")];
-    if (body.permissions.length === 0) wrong.push({ field: "permissions", detail: "choose at least one, or everything" });
+    if (body.permissions.length === 0) wrong.push({ field: "permissions", detail: "Choose at least one, or everything." });
   }
   if (lines(networks.value).length > 0) body.allowed_ips = lines(networks.value);
   if (wrong.length > 0) throw new Refused([], 422, wrong);

@@ -122,6 +122,12 @@ mod tests {
     }
 
     #[test]
+    fn style_sheets_close_what_they_open() {
+        let text = File::Style.source().2;
+        assert_eq!(text.matches('{').count(), text.matches('}').count());
+    }
+
+    #[test]
     fn another_hash_or_name_gives_nothing() {
         for path in ["/assets/pico.00000000.css", "/assets/pico.css", "/assets/", "/assets/../keys", ""] {
             assert_eq!(asset(path), None, "{path}");

@@ -11,6 +11,21 @@ use super::page::{session, signed_in};
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// Takes pictures of the page as it is, in light and dark, wide and as narrow as a telephone, where it must not be wider than that.
+async fn pictures(browser: &Browser, name: &str) {
+    for scheme in ["light", "dark"] {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        browser.devtools("Emulation.setEmulatedMedia", features).await;
+        browser.screenshot(&format!("{name}-{scheme}")).await;
+    }
+    browser.devtools("Emulation.setEmulatedMedia", json!({"features": []})).await;
+    let phone = json!({"width": 360, "height": 780, "deviceScaleFactor": 1, "mobile": true});
+    browser.devtools("Emulation.setDeviceMetricsOverride", phone).await;
+    assert_eq!(browser.run("return document.documentElement.scrollWidth").await, 360, "{name}: wider than the screen");
+    browser.screenshot(&format!("{name}-phone")).await;
+    browser.devtools("Emulation.clearDeviceMetricsOverride", json!({})).await;
+}
+
 /// The form in its dialog.
 const DIALOG: &str = "//dialog[@id='create-dialog']";
 
@@ -59,11 +74,11 @@ async fn a_key_is_born_in_the_browser_and_the_server_never_has_it() {
     assert_eq!(browser.run("return performance.getEntriesByType('resource').filter(e => e.name.endsWith('.wasm')).length").await, 0);
     browser.run(LISTEN).await;
     begin(&browser, "Power BI dashboard").await;
-    browser.screenshot("keys-create").await;
+    pictures(&browser, "keys-create").await;
     browser.press(DIALOG, "Create").await;
     let key = the_key(&browser).await;
     says(&browser, "//*[@id='copy-status']", "the server never saw it").await;
-    browser.screenshot("keys-created").await;
+    pictures(&browser, "keys-created").await;
 
     let parsed = ParsedKey::parse(key.as_bytes()).unwrap();
     world.call(&key, "/").await.expect(200);
@@ -132,10 +147,10 @@ async fn what_goes_wrong_is_said_where_it_is_and_loses_nothing() {
     browser.click("//input[@name='restricted'][@value='on']").await;
     browser.fill("//textarea[@name='networks']", "203.0.113.0/24\nnowhere").await;
     browser.press(DIALOG, "Create").await;
-    says(&browser, "//*[@id='create-expires-problem']", "choose the last day").await;
-    says(&browser, "//*[@id='create-permissions-problem']", "choose at least one").await;
+    says(&browser, "//*[@id='create-expires-problem']", "Choose the last day").await;
+    says(&browser, "//*[@id='create-permissions-problem']", "Choose at least one").await;
     assert_eq!(browser.run("return document.activeElement.id").await, "create-expires");
-    browser.screenshot("keys-create-problems").await;
+    pictures(&browser, "keys-create-problems").await;
     browser.run("document.querySelector('[name=last_day]').value = '2031-05-06'").await;
     browser.fill("//textarea[@name='narrower']", "orders.read").await;
     browser.press(DIALOG, "Create").await;
@@ -246,7 +261,7 @@ async fn a_list_is_searched_filtered_sorted_and_paged() {
     let browser = Browser::start().await;
     let link = world.operator("POST", "/v1/sign-in-links", json!({"owner": "bob"})).await.json();
     browser.open(link["url"].as_str().unwrap()).await;
-    browser.screenshot("keys-none").await;
+    pictures(&browser, "keys-none").await;
     assert_eq!(browser.count("//article[contains(.,'Give each integration a key of its own')]").await, 1);
     assert_eq!(browser.count("//nav[@aria-label='Whose keys']").await, 0, "everyone's are not for everyone");
     browser.open(&world.system.sign_in_link().unwrap()).await;
@@ -271,7 +286,7 @@ async fn a_list_is_searched_filtered_sorted_and_paged() {
     assert!(
         browser.count("//tr[@data-name='Busy'][contains(.,'in 4 days')]//*[name()='title'][contains(.,'1 request in 30 days')]").await == 1
     );
-    browser.screenshot("keys-many").await;
+    pictures(&browser, "keys-many").await;
     browser.click("//a[@rel='next']").await;
     becomes(&browser, "return document.querySelectorAll('tr[data-key-id]').length", 7).await; // with the operator's first key
     assert!(names(&browser).await.contains(&"Number 00".to_owned()));
@@ -284,26 +299,26 @@ async fn a_list_is_searched_filtered_sorted_and_paged() {
     browser.click("//a[normalize-space()='Everyone’s']").await;
     becomes(&browser, "return document.querySelector('nav.tabs [aria-current]').textContent", "Everyone’s").await;
     browser.fill("//input[@name='q']", "sync").await;
-    browser.press("//form[@role='search']", "Apply").await;
+    browser.press("//search", "Apply").await;
     becomes(&browser, "return document.querySelectorAll('tr[data-key-id]').length", 2).await;
     assert_eq!(names(&browser).await, ["Old sync", "Sync <b>"], "and still by name");
     assert_eq!(browser.count("//tr[contains(.,'Sync <b>')][contains(.,'bob')][contains(.,'+1')]").await, 1);
     browser.click("//select[@name='status']/option[@value='revoked']").await;
-    browser.press("//form[@role='search']", "Apply").await;
+    browser.press("//search", "Apply").await;
     becomes(&browser, "return document.querySelectorAll('tr[data-key-id]').length", 1).await;
     browser.fill("//input[@name='owner']", "admin").await;
-    browser.press("//form[@role='search']", "Apply").await;
+    browser.press("//search", "Apply").await;
     says(&browser, "//article[@class='empty']//h2", "No key matches").await;
-    browser.screenshot("keys-nothing-matches").await;
+    pictures(&browser, "keys-nothing-matches").await;
     browser.click("//a[normalize-space()='Show all keys']").await;
     becomes(&browser, "return document.querySelectorAll('tr[data-key-id]').length", 50).await;
     browser.click("//input[@name='expiring']").await;
-    browser.press("//form[@role='search']", "Apply").await;
+    browser.press("//search", "Apply").await;
     becomes(&browser, "return document.querySelectorAll('tr[data-key-id]').length", 1).await;
     assert_eq!(names(&browser).await, ["Busy"]);
     browser.click("//input[@name='expiring']").await;
     browser.click("//input[@name='unused']").await;
-    browser.press("//form[@role='search']", "Apply").await;
+    browser.press("//search", "Apply").await;
     says(&browser, "//article[@class='empty']//h2", "No key matches").await;
     assert_eq!(browser.console().await, Vec::<String>::new());
     world.system.stop().await;

@@ -113,7 +113,7 @@ fn wanted(typed: &NewKey) -> Result<Value, Problems> {
     if typed.restricted {
         let permissions: Vec<_> = typed.chosen.iter().map(String::as_str).chain(lines(&typed.narrower)).collect();
         if permissions.is_empty() {
-            wrong.push(("permissions".into(), "choose at least one, or everything".into()));
+            wrong.push(("permissions".into(), "Choose at least one, or everything.".into()));
         }
         body.insert("permissions".into(), json!(permissions));
     }
@@ -127,14 +127,14 @@ fn wanted(typed: &NewKey) -> Result<Value, Problems> {
 fn expiry(typed: &NewKey) -> Result<Option<String>, &'static str> {
     match typed.expires.as_str() {
         "" => Ok(None),
-        "date" if typed.last_day.is_empty() => Err("choose the last day"),
+        "date" if typed.last_day.is_empty() => Err("Choose the last day."),
         "date" => match Date::from_str(&typed.last_day) {
             Ok(day) if typed.last_day.len() == 10 => Ok(Some(format!("{day}T23:59:59Z"))),
-            _ => Err("the last day is no day: write it as 2027-01-31"),
+            _ => Err("The last day is no day: write it as 2027-01-31."),
         },
         days => match days.parse::<u64>() {
             Ok(days @ 1..=3_650) => Ok(Some(rfc3339(typed.at.plus(Millis::from_secs(days * 86_400))))),
-            _ => Err("choose when it expires"),
+            _ => Err("Choose when it expires."),
         },
     }
 }
@@ -240,12 +240,12 @@ mod tests {
     #[test]
     fn what_no_call_can_say_is_refused_here() {
         for (typed, problem) in [
-            ("expires=date", "choose the last day"),
+            ("expires=date", "Choose the last day."),
             ("expires=date&last_day=2027-02-30", "is no day"),
-            ("expires=soon", "choose when"),
-            ("expires=0", "choose when"),
-            ("expires=99999999999999999999", "choose when"),
-            ("restricted=on&narrower=%20", "choose at least one"),
+            ("expires=soon", "Choose when"),
+            ("expires=0", "Choose when"),
+            ("expires=99999999999999999999", "Choose when"),
+            ("restricted=on&narrower=%20", "Choose at least one"),
         ] {
             let (answer, html, objects) = send(&format!("name=kept&{typed}"), []);
             assert_eq!((answer.status, objects.asked().len()), (422, 1), "{typed}");

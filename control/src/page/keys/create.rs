@@ -107,6 +107,7 @@ fn form(reader: &Reader, making: &Making) -> Markup {
                     aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
             }))
             (field("create-expires", "Expires", "A key that is forgotten then ends by itself.", wrong("expires_at"), |marks| expiry(typed, marks)))
+            (last_day(typed))
             (permissions(reader, typed, wrong("permissions")))
             (field("create-networks", "Networks (optional)",
                 "Addresses or networks that the key works from, one a line: 203.0.113.7 or 203.0.113.0/24. Leave it empty for any.",
@@ -124,7 +125,12 @@ fn expiry(typed: &NewKey, marks: &Marks) -> Markup {
         select id=(marks.id) name="expires" aria-describedby=(marks.described_by) aria-invalid=[marks.invalid] {
             @for (value, title) in LIVES { option value=(value) selected[typed.expires == value] { (title) } }
         }
-        // The script hides it until it is wanted.
+    }
+}
+
+/// The day to choose. The script hides it until it is wanted.
+fn last_day(typed: &NewKey) -> Markup {
+    html! {
         div #create-last-day-part {
             label for="create-last-day" { "Last day, where you chose one" }
             input #create-last-day type="date" name="last_day" value=(typed.last_day) aria-describedby="create-last-day-help";

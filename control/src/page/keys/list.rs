@@ -51,41 +51,43 @@ fn switch(choice: &Choice) -> Markup {
 
 fn filters(choice: &Choice) -> Markup {
     html! {
-        form.filters role="search" action=(KEYS_PATH) method="get" {
-            @if choice.everyones { input type="hidden" name="owners" value="all"; }
-            div.wide {
-                label for="filter-q" { "Search" }
-                input #filter-q type="search" name="q" value=(choice.q) maxlength="200" placeholder="Name, id or end of the key";
-            }
-            div {
-                label for="filter-status" { "Status" }
-                select #filter-status name="status" {
-                    option value="" { "Any" }
-                    @for status in Status::ALL {
-                        option value=(status.name()) selected[choice.status == Some(status)] { (status.title()) }
+        search {
+            form.filters action=(KEYS_PATH) method="get" {
+                @if choice.everyones { input type="hidden" name="owners" value="all"; }
+                div.wide {
+                    label for="filter-q" { "Search" }
+                    input #filter-q type="search" name="q" value=(choice.q) maxlength="200" placeholder="Name, id or end of the key";
+                }
+                div {
+                    label for="filter-status" { "Status" }
+                    select #filter-status name="status" {
+                        option value="" { "Any" }
+                        @for status in Status::ALL {
+                            option value=(status.name()) selected[choice.status == Some(status)] { (status.title()) }
+                        }
                     }
                 }
-            }
-            @if choice.everyones {
+                @if choice.everyones {
+                    div {
+                        label for="filter-owner" { "Owner (id)" }
+                        input #filter-owner type="text" name="owner" value=(choice.owner) maxlength="100" autocapitalize="none" spellcheck="false";
+                    }
+                }
                 div {
-                    label for="filter-owner" { "Owner (id)" }
-                    input #filter-owner type="text" name="owner" value=(choice.owner) maxlength="100" autocapitalize="none" spellcheck="false";
+                    label for="filter-sort" { "Order" }
+                    select #filter-sort name="sort" {
+                        option value="" { "Usual" }
+                        @for sort in Sort::ALL { option value=(sort.name()) selected[choice.sort == Some(sort)] { (sort.title()) } }
+                    }
                 }
-            }
-            div {
-                label for="filter-sort" { "Order" }
-                select #filter-sort name="sort" {
-                    option value="" { "Usual" }
-                    @for sort in Sort::ALL { option value=(sort.name()) selected[choice.sort == Some(sort)] { (sort.title()) } }
+                div.boxes {
+                    label { input type="checkbox" name="unused" checked[choice.unused]; "Unused for " (STALE_DAYS) " days" }
+                    label { input type="checkbox" name="expiring" checked[choice.expiring]; "Expiring within " (SOON_DAYS) " days" }
                 }
-            }
-            div.boxes {
-                label { input type="checkbox" name="unused" checked[choice.unused]; "Unused for " (STALE_DAYS) " days" }
-                label { input type="checkbox" name="expiring" checked[choice.expiring]; "Expiring within " (SOON_DAYS) " days" }
-            }
-            div.buttons {
-                button.secondary type="submit" { "Apply" }
-                @if choice.leaves_out() { a href=(choice.whole().address()) { "Clear" } }
+                div.buttons {
+                    button.secondary type="submit" { "Apply" }
+                    @if choice.leaves_out() { a href=(choice.whole().address()) { "Clear" } }
+                }
             }
         }
     }
