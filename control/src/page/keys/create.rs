@@ -106,7 +106,7 @@ fn form(reader: &Reader, making: &Making) -> Markup {
                 input id=(marks.id) type="text" name="name" value=(typed.name) required maxlength="100" placeholder="ERP nightly sync"
                     aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
             }))
-            (field("create-expires", "Expires", "A key that is forgotten then ends by itself.", wrong("expires_at"), |marks| expiry(typed, marks)))
+            (field("create-expires", "Expires", "With an end, a forgotten key stops by itself.", wrong("expires_at"), |marks| expiry(typed, marks)))
             (last_day(typed))
             (permissions(reader, typed, wrong("permissions")))
             (field("create-networks", "Networks (optional)",
@@ -132,7 +132,7 @@ fn expiry(typed: &NewKey, marks: &Marks) -> Markup {
 fn last_day(typed: &NewKey) -> Markup {
     html! {
         div #create-last-day-part {
-            label for="create-last-day" { "Last day, where you chose one" }
+            label for="create-last-day" { "Last day" }
             input #create-last-day type="date" name="last_day" value=(typed.last_day) aria-describedby="create-last-day-help";
             small #create-last-day-help { "The key works until this day ends" span data-zone { " (in UTC)" } "." }
         }
@@ -147,7 +147,7 @@ fn permissions(reader: &Reader, typed: &NewKey, problem: Option<&str>) -> Markup
     html! {
         fieldset #create-permissions aria-describedby=[described_by] {
             legend { "Permissions" }
-            label { input type="radio" name="restricted" value="" checked[!typed.restricted]; "Everything that I may do, as it is then" }
+            label { input type="radio" name="restricted" value="" checked[!typed.restricted]; "Everything I may do, now and later" }
             label { input type="radio" name="restricted" value="on" checked[typed.restricted]; "Only what I choose here" }
             div #create-choice {
                 @for permission in &mine {
