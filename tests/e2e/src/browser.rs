@@ -142,7 +142,7 @@ impl Browser {
 
     /// Lets pages use the clipboard without asking.
     pub async fn allow_clipboard(&self) {
-        self.tell("Browser.grantPermissions", json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]})).await;
+        self.devtools("Browser.grantPermissions", json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]})).await;
     }
 
     /// A command of the browser's development tools, with what it answers.
@@ -170,11 +170,6 @@ impl Browser {
         self.ask(Method::DELETE, "/window", &Value::Null).await.unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// A command of the browser's own protocol.
-    pub async fn devtools(&self, command: &str, params: Value) -> Value {
-        self.must("/goog/cdp/execute", json!({"cmd": command, "params": params})).await
-    }
-
     /// Saves a picture of the page to `target/keyward/screenshots`.
     pub async fn screenshot(&self, name: &str) {
         self.picture(&build::output().join("screenshots").join(format!("{name}.png"))).await;
@@ -182,14 +177,9 @@ impl Browser {
 
     /// Saves a picture of what the window shows.
     pub async fn picture(&self, file: &Path) {
-        let data = self.tell("Page.captureScreenshot", json!({"format": "png"})).await["data"].as_str().unwrap_or_default().to_owned();
+        let data = self.devtools("Page.captureScreenshot", json!({"format": "png"})).await["data"].as_str().unwrap_or_default().to_owned();
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, base64(&data)).unwrap();
-    }
-
-    /// A command of the browser's own protocol.
-    async fn tell(&self, command: &str, parameters: Value) -> Value {
-        self.must("/goog/cdp/execute", json!({"cmd": command, "params": parameters})).await
     }
 
     async fn find(&self, xpath: &str) -> Vec<String> {

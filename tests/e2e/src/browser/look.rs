@@ -53,20 +53,20 @@ impl Browser {
         let (width, height) = look.size();
         let is_phone = look == Look::Phone;
         let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone});
-        self.tell("Emulation.setDeviceMetricsOverride", screen).await;
+        self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
         let scheme = if look == Look::Dark { "dark" } else { "light" };
-        self.tell("Emulation.setEmulatedMedia", json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]})).await;
+        self.devtools("Emulation.setEmulatedMedia", json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]})).await;
     }
 
     /// Whether pages that are opened from now on may run scripts. What a test runs, runs nevertheless.
     pub async fn allow_scripts(&self, allowed: bool) {
-        self.tell("Emulation.setScriptExecutionDisabled", json!({"value": !allowed})).await;
+        self.devtools("Emulation.setScriptExecutionDisabled", json!({"value": !allowed})).await;
     }
 
     /// Nothing that was loaded before is used again: each page costs what it costs at first.
     pub async fn forget_files(&self) {
-        self.tell("Network.enable", json!({})).await;
-        self.tell("Network.setCacheDisabled", json!({"cacheDisabled": true})).await;
+        self.devtools("Network.enable", json!({})).await;
+        self.devtools("Network.setCacheDisabled", json!({"cacheDisabled": true})).await;
     }
 
     /// What the last load of the page cost.
