@@ -5,6 +5,7 @@ import { attempt, call, open, Refused } from "./ui.mjs";
 import { showOnce } from "./secret.mjs";
 
 const byId = (id) => document.getElementById(id);
+let drawer; // a promise of what draws keys, or of null where this browser cannot; undefined until it is wanted
 const form = byId("create-form");
 const box = byId("create-dialog") ?? byId("create-page"); // what the form stands in
 
@@ -131,8 +132,6 @@ function endOfDay(day) {
 const stamp = (date) => date.toISOString().replace(/\.\d+Z$/, "Z");
 
 // What draws keys.
-
-let drawer; // a promise of the module, or of null where this browser cannot; undefined until it is wanted
 
 /** Loads what draws keys, once the form is open, and says where the key will be made. */
 function getReady() {

@@ -116,6 +116,11 @@ impl Answer {
         self.with_session("", 0)
     }
 
+    /// Where it sends the browser, where it does.
+    pub(super) fn location(&self) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == "Location").map(|(_, value)| value.as_str())
+    }
+
     /// Whether a header is set.
     pub(super) fn has(&self, name: &str) -> bool {
         self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))

@@ -68,6 +68,8 @@ pub struct KeysPage {
     pub problems: Problems,
     /// How a new key is made.
     pub making: Making,
+    /// Whether one was deleted on the page before.
+    pub deleted: bool,
     /// The present, for "2 hours ago".
     pub now: Millis,
 }
@@ -91,7 +93,8 @@ pub fn keys(reader: &Reader, page: &KeysPage) -> String {
         (ending::revoke())
         (ending::delete())
     };
-    document(&Frame { scripts: &[File::NewKey, File::Keys], ..Frame::of(reader, Section::Keys) }, &main)
+    let done = if page.deleted { "The key was deleted. It stops working everywhere within a few minutes." } else { "" };
+    document(&Frame { scripts: &[File::NewKey, File::Keys], done, ..Frame::of(reader, Section::Keys) }, &main)
 }
 
 /// A dialog's head, body and buttons. The script fills `[role=alert]` when something is refused.

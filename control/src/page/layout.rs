@@ -4,6 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::{
     assets::File,
+    elsewhere,
     reader::{Reader, Section},
 };
 
@@ -30,7 +31,7 @@ impl<'a> Frame<'a> {
 
 /// A whole document. The script is loaded only where somebody is signed in: the other pages do nothing.
 pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -67,7 +68,7 @@ pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
                 }
                 @if let Some((reader, section)) = frame.inside {
                     (navigation(reader, section))
-                    (elsewhere(reader, section))
+                    (notice_of_elsewhere(reader, section))
                 }
                 main #main.container tabindex="-1" {
                     @if let Some((reader, section)) = frame.inside {
@@ -79,7 +80,11 @@ pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
             }
         }
     }
-    .into_string()
+    .into_string();
+    match frame.inside {
+        Some((Reader { elsewhere: Some(company), .. }, section)) if section.is_of_a_company() => elsewhere::page(&page, company),
+        _ => page,
+    }
 }
 
 /// The parts of the administration, where the reader has more than one.
@@ -99,13 +104,13 @@ fn navigation(reader: &Reader, current: Section) -> Markup {
 }
 
 /// Says it where somebody looks at another company than their own.
-fn elsewhere(reader: &Reader, section: Section) -> Markup {
+fn notice_of_elsewhere(reader: &Reader, section: Section) -> Markup {
     html! {
         @if let Some(company) = reader.elsewhere.as_ref().filter(|_| section.is_of_a_company()) {
             aside.elsewhere.container aria-label="Another company" {
                 p {
                     "You are acting in the company " strong { (company) } ". "
-                    a href=(section.path()) { "Back to your own" }
+                    a data-own href=(section.path()) { "Back to your own" }
                 }
             }
         }

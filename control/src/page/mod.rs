@@ -12,6 +12,7 @@ mod audit_entry;
 mod companies;
 mod difference;
 pub(crate) mod directory;
+pub(crate) mod elsewhere;
 mod form;
 mod key;
 mod keys;

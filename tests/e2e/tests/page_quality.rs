@@ -33,19 +33,19 @@ const fn page(name: &'static str, address: &'static str) -> Row {
     Row { name, address, signed_in: true }
 }
 
-/// Every page. Those behind `//` are not there yet.
+/// Every page.
 const PAGES: &[Row] = &[
     page("keys", "/admin/keys"),
-    // page("new-key", "/admin/keys/new"),
-    // page("key", "/admin/keys/{key}"),
-    // page("key-revoked", "/admin/keys/{revoked}"),
-    // page("rotate-key", "/admin/keys/{key}/rotate"),
-    // page("revoke-key", "/admin/keys/{key}/revoke"),
-    // page("delete-key", "/admin/keys/{revoked}/delete"),
-    // page("owners", "/admin/owners"),
-    // page("owner", "/admin/owners/{owner}"),
-    // page("companies", "/admin/companies"),
-    // page("policy", "/admin/policy"),
+    page("new-key", "/admin/keys/new"),
+    page("key", "/admin/keys/{key}"),
+    page("key-revoked", "/admin/keys/{revoked}"),
+    page("rotate-key", "/admin/keys/{key}/rotate"),
+    page("revoke-key", "/admin/keys/{key}/revoke"),
+    page("delete-key", "/admin/keys/{revoked}/delete"),
+    page("owners", "/admin/owners"),
+    page("owner", "/admin/owners/{owner}"),
+    page("companies", "/admin/companies"),
+    page("policy", "/admin/policy"),
     page("audit", "/admin/audit"),
     page("audit-search", "/admin/audit?target={key}&action=key.change"),
     page("audit-nothing", "/admin/audit?actor=nobody"),
@@ -56,7 +56,6 @@ const PAGES: &[Row] = &[
     page("webhook-paused", "/admin/webhooks/{paused}"),
     page("delete-webhook", "/admin/webhooks/{webhook}/delete"),
     Row { name: "not-signed-in", address: "/admin/keys", signed_in: false },
-    // Row { name: "sign-in", address: "/sign-in", signed_in: false },
 ];
 
 /// What the pages show.

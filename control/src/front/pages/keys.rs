@@ -29,6 +29,7 @@ pub(super) async fn list<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Ans
         next_cursor: choice.cursor.clone(),
         problems: Problems::default(),
         making: new_key::making(visit),
+        deleted: visit.parameter("done").as_deref() == Some("deleted"),
         now: visit.now(),
         choice,
     };

@@ -24,7 +24,7 @@ use percent_encoding::percent_decode_str;
 
 use self::visit::Visit;
 use super::{Answer, Context, Outside, Request, credential};
-use crate::page;
+use crate::page::{self, elsewhere};
 
 pub(super) use ended::way_in;
 pub(super) use visit::no_answer;
@@ -72,12 +72,20 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
         ["webhooks", id, "delete"] => webhooks::delete(&visit, id).await,
         _ => Err(Answer::html(404, page::not_found())),
     };
-    match answer {
-        Ok(answer) | Err(answer) => kept(request, answer),
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(answer) => kept(request, answer),
+    };
+    match (visit.company(), answer.location()) {
+        (Some(company), Some(location)) => {
+            let location = elsewhere::address(location, company);
+            answer.with("Location", &location)
+        }
+        _ => answer,
     }
 }
 
-/// An outage takes nothing away that was typed: the form comes back, to be sent again.
+/// An outage that the page itself has no answer to takes nothing away that was typed: the form comes back, to be sent again.
 fn kept(request: &Request, answer: Answer) -> Answer {
     if answer.status != 503 || request.is_safe() {
         return answer;

@@ -21,7 +21,7 @@ fn key(change: &Value) -> PageKey {
 
 fn page(keys: Vec<PageKey>) -> KeysPage {
     let making = Making { edge_url: "https://api.example/".into(), ..Making::default() };
-    KeysPage { keys, next_cursor: None, choice: Choice::default(), problems: Problems::default(), making, now: NOW }
+    KeysPage { keys, next_cursor: None, choice: Choice::default(), problems: Problems::default(), making, deleted: false, now: NOW }
 }
 
 fn reader(permissions: &[&str]) -> Reader {
