@@ -18,7 +18,12 @@ async fn start() -> (System, StateFolder) {
     }
     let control = workers.path().join("control");
     fs::copy(root.join("shared/js/recover.mjs"), control.join("recover.mjs")).unwrap();
-    fs::copy(root.join("control/js/entry.mjs"), control.join("entry.mjs")).unwrap();
+    for script in ["entry.mjs", "browser.mjs"] {
+        fs::copy(root.join("control/js").join(script), control.join(script)).unwrap();
+    }
+    for file in ["browser.js.bin", "browser.wasm.bin"] {
+        fs::write(control.join(file), "what the page would load").unwrap();
+    }
     fs::write(control.join("control.js"), include_str!("recovery/control.js")).unwrap();
     fs::write(control.join("control_bg.wasm"), b"\0asm\x01\0\0\0").unwrap();
     fs::copy(here.join("tests/workers/edge/entry.mjs"), workers.path().join("edge/entry.mjs")).unwrap();
