@@ -14,6 +14,7 @@ use js_sys::{Date, Reflect};
 use keyward_shared::{
     ids::{CompanyId, KeyId},
     json::{self, Object},
+    key::ParsedKey,
     messages,
     problem::Code,
     settings::SettingsError,
@@ -23,6 +24,7 @@ use keyward_shared::{
 use wasm_bindgen::prelude::*;
 
 use crate::{
+    credentials,
     gate::{self, Address, Outcome, Refused},
     settings::{ClientAddress, EdgeSettings, ForwardAuth},
     usage::Usage,
@@ -220,6 +222,15 @@ pub fn count_use(company: &str, key_id: &str, allowed: bool) -> bool {
 pub fn matched_rule(method: &str, path: &str) -> String {
     let matched = with_state(|state| state.verifier.matched_rule(method, path)).flatten();
     matched.map(|(at, path)| format!("{at} {path}")).unwrap_or_default()
+}
+
+/// Whether a request's headers carry one whole key, by its form and checksum; whose it is, is not said.
+#[wasm_bindgen]
+pub fn has_key(x_api_key: Option<String>, authorization: Option<String>) -> bool {
+    match credentials::extract(x_api_key.as_deref(), authorization.as_deref()) {
+        credentials::Sent::One(text, _) => ParsedKey::parse(text.as_bytes()).is_ok(),
+        credentials::Sent::Nothing | credentials::Sent::Ambiguous => false,
+    }
 }
 
 /// Whether `secret` is one that a proxy may introduce itself with.

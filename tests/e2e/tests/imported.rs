@@ -174,6 +174,22 @@ async fn what_has_the_shape_and_was_never_imported_costs_one_read_and_only_a_few
 }
 
 #[tokio::test]
+async fn who_asks_about_keys_is_slowed_down_too_when_guessing_what_is_almost_a_key_of_keywards() {
+    let world = World::with(|options| {
+        options.settings = vec![("ACCEPT_IMPORTED".into(), "sk_[0-9A-Za-z]{45}".into()), ("FAILED_LOOKUPS".into(), "3/6000".into())];
+    })
+    .await;
+    let mut told = Vec::new();
+    for number in 0..10 {
+        let request = world.http.post(format!("{}/.keyward/introspect", world.system.edge_url()));
+        told.push(http::send(request.header("x-api-key", format!("sk_{number:045}"))).await.status);
+    }
+    assert_eq!(told, [[401; 3].as_slice(), &[429; 7]].concat());
+    assert_eq!(world.system.kv().counts().reads("i:"), 3);
+    world.system.stop().await;
+}
+
+#[tokio::test]
 async fn a_bearer_of_that_shape_is_a_key_also_where_other_bearers_are_the_applications() {
     let world = world(SHAPE).await;
     let text = key(1);
