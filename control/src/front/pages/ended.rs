@@ -23,7 +23,7 @@ pub(super) fn answer<O>(request: &Request, context: &Context<'_, O>) -> Answer {
     if !request.is_safe()
         && let Ok(form) = Form::read(request)
     {
-        let kept: Vec<_> = form.sent().iter().filter(|(name, value)| !is_secret(name, value)).cloned().collect();
+        let kept = kept(&form);
         let all = kept.len() == form.sent().len();
         return Answer::html(401, page::session_ended(&way_in(settings, page::SIGNED_IN_PATH), &kept, all));
     }
@@ -40,6 +40,11 @@ pub(super) fn answer<O>(request: &Request, context: &Context<'_, O>) -> Answer {
         page::not_signed_in(&way_in(settings, here))
     };
     Answer::html(401, page)
+}
+
+/// What of a form may come back in a page, to be sent again.
+pub(super) fn kept(form: &Form) -> Vec<(String, String)> {
+    form.sent().iter().filter(|(name, value)| !is_secret(name, value)).cloned().collect()
 }
 
 /// Whether a field must not come back in a page. The id of a key is no secret, whatever the field is called.

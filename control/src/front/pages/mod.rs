@@ -93,5 +93,5 @@ fn kept(request: &Request, answer: Answer) -> Answer {
     let Ok(sent) = form::Form::read(request) else { return answer };
     let target = &request.target;
     let action = if target.query.is_empty() { target.path.clone() } else { format!("{}?{}", target.path, target.query) };
-    Answer::html(503, page::not_answered(&action, sent.sent())).with("Retry-After", "1")
+    Answer::html(503, page::not_answered(&action, &ended::kept(&sent))).with("Retry-After", "1")
 }
