@@ -141,7 +141,7 @@ function warmOwn(call) {
   const { headers } = request;
   if (path === INTROSPECT) {
     // Of what has the form of a key, a made-up one is refused without a read; everything else may cost reads.
-    const whole = bindings.has_key(headers.get("x-api-key") ?? undefined, headers.get("authorization") ?? undefined);
+    const whole = bindings.has_key(headers.get("x-api-key") ?? "", headers.get("authorization") ?? "");
     return whole ? undefined : failing(call, true);
   }
   if (config.forward_auth === "" || path !== FORWARD_AUTH + config.forward_auth) return undefined;

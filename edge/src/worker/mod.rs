@@ -224,10 +224,10 @@ pub fn matched_rule(method: &str, path: &str) -> String {
     matched.map(|(at, path)| format!("{at} {path}")).unwrap_or_default()
 }
 
-/// Whether a request's headers carry one whole key, by its form and checksum; whose it is, is not said.
+/// Whether a request's two headers (empty: not sent) carry one whole key, by its form and checksum; whose it is, is not said.
 #[wasm_bindgen]
-pub fn has_key(x_api_key: Option<String>, authorization: Option<String>) -> bool {
-    match credentials::extract(x_api_key.as_deref(), authorization.as_deref()) {
+pub fn has_key(x_api_key: &str, authorization: &str) -> bool {
+    match credentials::extract(Some(x_api_key), Some(authorization)) {
         credentials::Sent::One(text, _) => ParsedKey::parse(text.as_bytes()).is_ok(),
         credentials::Sent::Nothing | credentials::Sent::Ambiguous => false,
     }
