@@ -1,8 +1,7 @@
 // One key's own pages in the browser: times to the second, a dialog instead of the page that asks for a reason, how far a revocation has
-// come as it goes on, the new key of a rotation, and the old one's use as it falls. The server renders all of it; this only keeps it fresh.
+// come as it goes on, and in a rotation the old key's use as it falls. The server renders all of it; this only keeps it fresh.
 
-import { announce, attempt, call, localTimes, open } from "./ui.mjs";
-import { showOnce } from "./secret.mjs";
+import { announce, localTimes, open } from "./ui.mjs";
 
 const byId = (id) => document.getElementById(id);
 
@@ -32,7 +31,7 @@ document.addEventListener("click", (event) => {
   dialog.querySelector("input:not([type=hidden])")?.focus();
 });
 
-for (const form of document.querySelectorAll("form[method=post]")) {
+for (const form of document.querySelectorAll("form[method=post]:not(#rotate-form)")) {
   // Sent twice by a double click it would only say that it was done before.
   form.addEventListener("submit", (event) => {
     if (form.ariaBusy === "true") event.preventDefault();
@@ -151,23 +150,7 @@ if (byId("propagation")) {
   follow();
 }
 
-// Rotation: the new key once, then the old one's use.
-
-const OVERLAPS = { day: 86_400, week: 7 * 86_400, now: 0 };
-const rotateForm = byId("rotate-form");
-
-rotateForm?.addEventListener("submit", (event) => {
-  event.preventDefault();
-  rotateForm.ariaBusy = "false";
-  attempt(rotateForm, rotateForm.querySelector("[type=submit]"), async () => {
-    const body = { name: rotateForm.elements.name.value };
-    const overlap = OVERLAPS[rotateForm.elements.overlap.value];
-    if (overlap !== undefined) body.overlap_s = overlap;
-    const response = await call("POST", `/v1/keys/${encodeURIComponent(rotateForm.dataset.keyId)}/rotate`, body);
-    await showOnce((await response.json()).key);
-    location.assign(`${location.pathname}?done=made`);
-  });
-});
+// Rotation: the old one's use. `rotate.mjs` makes the new key.
 
 if (byId("progress")?.hasAttribute("data-live")) {
   setInterval(() => {

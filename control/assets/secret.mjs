@@ -9,11 +9,12 @@ const status = byId("copy-status");
 
 let stored = null; // what to do when the key is stored
 
-/** Shows `key` in the dialog; the promise ends when the reader has stored it. */
-export function showOnce(key) {
+/** Shows `key` in the dialog, with a sentence on its `birth`; the promise ends when the reader has stored it. */
+export function showOnce(key, birth) {
   shown.textContent = key;
   download.href = `data:text/plain,${encodeURIComponent(`${download.dataset.variable}=${key}\n`)}`;
   dialog.showModal();
+  status.textContent = birth; // now: those who listen hear only what changes while it is there
   shown.focus();
   return new Promise((resolve) => {
     stored = resolve;

@@ -25,8 +25,12 @@ pub(super) enum File {
     Ui,
     /// The script that shows a new key once.
     Secret,
-    /// The script that makes a key.
+    /// The script that makes a key for a form.
+    Birth,
+    /// The script of the form for a new key.
     NewKey,
+    /// The script of the form for a key's successor.
+    Rotate,
     /// The script of a key's own pages.
     Key,
     /// The script of the list of keys.
@@ -41,8 +45,19 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 impl File {
-    const ALL: [Self; 9] =
-        [Self::Pico, Self::Style, Self::Ui, Self::Secret, Self::NewKey, Self::Key, Self::Keys, Self::Directory, Self::Webhooks];
+    const ALL: [Self; 11] = [
+        Self::Pico,
+        Self::Style,
+        Self::Ui,
+        Self::Secret,
+        Self::Birth,
+        Self::NewKey,
+        Self::Rotate,
+        Self::Key,
+        Self::Keys,
+        Self::Directory,
+        Self::Webhooks,
+    ];
 
     /// Name, media type and text.
     const fn source(self) -> (&'static str, &'static str, &'static str) {
@@ -51,6 +66,8 @@ impl File {
             Self::Style => ("keyward.css", CSS, include_str!("../../assets/keyward.css")),
             Self::Ui => ("ui.mjs", SCRIPT, include_str!("../../assets/ui.mjs")),
             Self::Secret => ("secret.mjs", SCRIPT, include_str!("../../assets/secret.mjs")),
+            Self::Birth => ("birth.mjs", SCRIPT, include_str!("../../assets/birth.mjs")),
+            Self::Rotate => ("rotate.mjs", SCRIPT, include_str!("../../assets/rotate.mjs")),
             Self::NewKey => ("new-key.mjs", SCRIPT, include_str!("../../assets/new-key.mjs")),
             Self::Key => ("key.mjs", SCRIPT, include_str!("../../assets/key.mjs")),
             Self::Directory => ("directory.mjs", SCRIPT, include_str!("../../assets/directory.mjs")),

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use self::choice::Status;
 pub use self::{
     choice::Choice,
-    create::{Drawing, Making, NewKey, new_key},
+    create::{Making, NewKey, new_key},
     created::{Created, created},
 };
 use super::{
@@ -89,7 +89,7 @@ pub fn keys(reader: &Reader, page: &KeysPage) -> String {
         }
         (list::section(reader, page))
         (create::over_the_list(reader, &page.making))
-        (secret::dialog(&page.making.edge_url))
+        (secret::dialog(&page.making.edge_url, secret::YOU))
         (ending::revoke())
         (ending::delete())
     };

@@ -166,9 +166,9 @@ pub fn link_problem(detail: &str, way: &WayIn) -> String {
 /// For somebody who is signed in, but may not have keys.
 pub fn not_allowed() -> String {
     message(
-        "You may not manage API keys",
+        "You may not see this",
         &html! {
-            p { "Your account lacks the permission for API keys here. Ask an administrator of your company for it." }
+            p { "Your account lacks the permission for this part of the administration. Ask an administrator of your company for it." }
             form method="post" action="/sign-out" { button type="submit" class="secondary" { "Sign out" } }
         },
     )

@@ -40,7 +40,7 @@ pub use key::{
     Asked, Change, DeletePage, Entry, Explained, Fields, GonePage, Key, KeyPage, NewPage, Related, RevokePage, RotatePage, Status, Traffic,
     delete_key, key, key_gone, key_rotated, revoke_key, rotate_key,
 };
-pub use keys::{Choice, Created, Drawing, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
+pub use keys::{Choice, Created, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
 pub use messages::{
     SignInProblem, WayIn, left_access, link_problem, not_allowed, not_answered, not_found, not_signed_in, session_ended, sign_in_problem,
     signed_in, unavailable,
@@ -50,6 +50,7 @@ pub use plot::{Bucket, By, filled, plot, spark};
 pub use policy::{HISTORY_PATH, Meanwhile, POLICY_PATH, PolicyPage, Propagation, SavedPolicy, Tried, policy};
 pub use policy_history::{HistoryPage, PolicyVersion, VersionPage, policy_history, policy_version};
 pub use reader::Reader;
+pub use secret::Drawing;
 pub use webhook::{Delivery, ReplayForm, WebhookPage, webhook};
 pub use webhooks::{PageWebhook, WEBHOOKS_PATH, WebhookForm, delete_webhook, new_webhook, webhook_created, webhooks};
 

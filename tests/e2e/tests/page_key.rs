@@ -203,10 +203,15 @@ async fn a_person_rotates_a_key_watches_the_old_ones_requests_end_and_revokes_it
     let page = format!("/admin/keys/{}/rotate", old.id);
     let browser = signed_in(&world, &page).await;
     browser.allow_clipboard().await;
+    says(&browser, "//*[@id='rotate-birth']", "made in this browser").await;
     pictures(&browser, "key-4-rotate").await;
+    browser.run(LISTEN).await;
     browser.press("", "Make the successor").await;
     let new = browser.text("//*[@id='new-key']").await;
     assert!(new.starts_with("kw_live_") && new != old.key, "{new}");
+    // Drawn in the browser: nothing that was sent or answered has the secret in it.
+    let heard = browser.run("return JSON.stringify(heard)").await.to_string();
+    assert!(heard.contains("/rotate") && heard.contains("digest") && !heard.contains(&new[12..40]), "{heard}");
     browser.press("//dialog[@open]", "Copy").await;
     eventually(SOON, async || {
         let copied = browser.run("return navigator.clipboard.readText()").await;
@@ -269,6 +274,35 @@ async fn a_person_rotates_a_key_watches_the_old_ones_requests_end_and_revokes_it
     assert_eq!(browser.count("//ol[@id='progress']/li[contains(@class, 'reached')]").await, 4);
     browser.screenshot("key-8-rotated").await;
     assert_clean_console(&browser, "data:text/plain").await;
+    world.system.stop().await;
+}
+
+/// Notes every call of the page's, with what was sent and what came.
+const LISTEN: &str = "window.heard = []; const real = window.fetch; window.fetch = async (address, how) => { \
+    const answer = await real(address, how); heard.push({ address: String(address), sent: how?.body ?? '', told: await answer.clone().text() }); \
+    return answer; };";
+
+#[tokio::test]
+async fn a_rotation_whose_answer_is_lost_makes_one_successor_and_still_shows_it() {
+    let world = World::start().await;
+    let old = key_of_operator(&world, "ERP nightly sync").await;
+    let browser = signed_in(&world, &format!("/admin/keys/{}/rotate", old.id)).await;
+    says(&browser, "//*[@id='rotate-birth']", "made in this browser").await;
+    browser.fill("//*[@id='rotate-name']", "ERP, next").await;
+    let lose = "window.real = fetch; window.fetch = async (a, how) => { const answer = await real(a, how); \
+                if (how?.method === 'POST') throw new TypeError('lost'); return answer; }";
+    browser.run(lose).await;
+    browser.press("", "Make the successor").await;
+    says(&browser, "//*[@id='rotate-form']//*[@role='alert']", "press Make the successor again without changing anything").await;
+    browser.run("window.fetch = real").await;
+    browser.press("", "Make the successor").await;
+    let new = browser.text("//*[@id='new-key']").await;
+    world.call(&new, "/").await.expect(200);
+    let listed = world.operator("GET", "/v1/keys?q=ERP", Value::Null).await.json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 2, "{listed}");
+    browser.press("//dialog[@open]", "I have stored it").await;
+    says(&browser, "//*[@id='status']", "The successor was made").await;
+    assert_clean_console(&browser, "").await;
     world.system.stop().await;
 }
 

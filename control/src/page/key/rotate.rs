@@ -16,7 +16,7 @@ use crate::page::{
     assets::File,
     form::{Problems, field, problems},
     plot::{Bucket, By, number, plot},
-    secret,
+    secret::{self, Drawing},
     time::{exact, moment, relative, second},
 };
 
@@ -37,6 +37,8 @@ pub struct RotatePage {
     pub form_id: String,
     /// Where programs send their requests.
     pub edge_url: String,
+    /// What draws a key in the browser, where there is that.
+    pub drawing: Option<Drawing>,
     /// What is wrong.
     pub problems: Problems,
     /// What has just been done.
@@ -82,13 +84,14 @@ pub fn rotate_key(reader: &Reader, page: &RotatePage) -> String {
             (begin(page))
         }
         p { a href=(key.path()) { "Back to the key" } }
-        (secret::dialog(&page.edge_url))
+        (secret::dialog(&page.edge_url, acts_as(reader, key)))
     };
-    under(reader, "Rotate", key, page.done, &[File::Secret, File::Key], &main)
+    under(reader, "Rotate", key, page.done, &[File::Rotate, File::Key], &main)
 }
 
 fn begin(page: &RotatePage) -> Markup {
     let key = &page.key;
+    let drawing = page.drawing.as_ref();
     html! {
         p { "Replacing a key from time to time limits what a lost copy is worth. Nothing has to stand still meanwhile:" }
         ol {
@@ -98,7 +101,8 @@ fn begin(page: &RotatePage) -> Markup {
             li { "You revoke the old key." }
         }
         @if !key.owner_active { p.alert { "Its owner or company is not active: a successor can be made when they are again." } }
-        form #rotate-form method="post" action={ (key.path()) "/rotate" } autocomplete="off" data-key-id=(key.id) {
+        form #rotate-form method="post" action={ (key.path()) "/rotate" } autocomplete="off" data-key-id=(key.id)
+            data-script=[drawing.map(|files| &files.script)] data-wasm=[drawing.map(|files| &files.wasm)] {
             input type="hidden" name="step" value="make";
             input type="hidden" name="form" value=(page.form_id);
             (field("rotate-name", "Name of the successor", "It may have the same name: the old one will be revoked.", page.problems.of("name"), |marks| html! {
@@ -111,6 +115,7 @@ fn begin(page: &RotatePage) -> Markup {
                     label { input type="radio" name="overlap" value=(value) checked[page.overlap == value]; (text) }
                 }
             }
+            (secret::birth("rotate-birth"))
             button type="submit" { "Make the successor" }
             div.alert role="alert" {}
         }
@@ -224,6 +229,11 @@ fn revoke(reader: &Reader, page: &RotatePage) -> Markup {
     }
 }
 
+/// Whom the new key acts as, in the words of its dialog.
+fn acts_as<'a>(reader: &Reader, key: &'a Key) -> &'a str {
+    if key.company == reader.company && key.owner == reader.owner { secret::YOU } else { key.owner_name() }
+}
+
 /// A successor that was just made, for browsers without a script.
 #[derive(Debug)]
 pub struct NewPage {
@@ -241,7 +251,7 @@ pub fn key_rotated(reader: &Reader, page: &NewPage) -> String {
     let main = html! {
         h1.any { "Rotate “" (page.key.name) "”" }
         @match &page.secret {
-            Some(secret) => (secret::part(secret, &page.edge_url, &on)),
+            Some(secret) => (secret::part(secret, &page.edge_url, acts_as(reader, &page.key), &on)),
             None => {
                 div.alert role="alert" {
                     p { "This form was sent before, and its key was shown then. It cannot be shown again." }

@@ -69,6 +69,7 @@ fn rotation(change: &Value) -> RotatePage {
         overlap: "keep".into(),
         form_id: "r1".into(),
         edge_url: "https://api.example".into(),
+        drawing: None,
         problems: crate::page::Problems::default(),
         done: "",
         now: NOW,
@@ -411,4 +412,19 @@ fn deleting_says_what_is_lost_and_offers_what_is_better() {
             && late.contains("was not recorded: “mine”")
             && !late.contains("<form method=\"post\" action=\"/admin/keys")
     );
+}
+
+#[test]
+fn the_form_says_where_the_successor_is_made_and_the_dialog_whom_it_acts_as() {
+    let mut way = rotation(&json!({}));
+    assert!(!rotate_key(&owner(), &way).contains("data-wasm"), "without the files the server makes it");
+    way.drawing = Some(crate::page::Drawing { script: "/assets/b.mjs".into(), wasm: "/assets/b.wasm".into() });
+    let html = rotate_key(&owner(), &way);
+    assert!(html.contains("data-script=\"/assets/b.mjs\" data-wasm=\"/assets/b.wasm\"") && html.contains("id=\"rotate-birth\""), "{html}");
+    assert!(html.contains("acts as you, with"), "{html}");
+    let others = json!({"owner": "joe", "owner_name": "Joe"});
+    let html = rotate_key(&reader(&["*"]), &rotation(&others));
+    assert!(html.contains("acts as Joe, with") && !html.contains("acts as you"), "{html}");
+    let made = NewPage { key: object(&others), secret: Some("kw_live_x".into()), edge_url: String::new() };
+    assert!(key_rotated(&reader(&["*"]), &made).contains("acts as Joe, with"));
 }

@@ -8,7 +8,7 @@ use super::{File, Frame, Problems, Reader, Section, cancel, dialog, document};
 use crate::page::{
     KEYS_PATH,
     form::{Marks, field, problems},
-    secret,
+    secret::{self, Drawing},
 };
 
 /// Where the form is, and is sent to.
@@ -16,15 +16,6 @@ pub(super) const PATH: &str = "/admin/keys/new";
 
 /// The fields of the API that the form shows.
 const SHOWN: [&str; 4] = ["name", "expires_at", "permissions", "allowed_ips"];
-
-/// Where a new key can be drawn: in a browser that has these two files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drawing {
-    /// The address of the script.
-    pub script: String,
-    /// The address of the WebAssembly.
-    pub wasm: String,
-}
 
 /// How a new key is made.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +70,7 @@ pub fn new_key(reader: &Reader, making: &Making) -> String {
                 button type="submit" form="create-form" { "Create" }
             }
         }
-        (secret::dialog(&making.edge_url))
+        (secret::dialog(&making.edge_url, secret::YOU))
     };
     document(&Frame { title: "New API key", scripts: &[File::NewKey], ..Frame::of(reader, Section::Keys) }, &main)
 }
@@ -115,7 +106,7 @@ fn form(reader: &Reader, making: &Making) -> Markup {
                 textarea id=(marks.id) name="networks" rows="2" spellcheck="false" autocapitalize="none"
                     aria-describedby=(marks.described_by) aria-invalid=[marks.invalid] { (typed.networks) }
             }))
-            p.birth #create-birth { "The server makes the key, shows it to you once, and keeps only a fingerprint of it." }
+            (secret::birth("create-birth"))
         }
     }
 }

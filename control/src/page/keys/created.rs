@@ -28,7 +28,7 @@ pub fn created(reader: &Reader, made: &Created) -> String {
                         p { "“" (made.name) "” works from now on." }
                     }
                 }
-                (secret::part(key, &made.edge_url, KEYS_PATH))
+                (secret::part(key, &made.edge_url, secret::YOU, KEYS_PATH))
             }
         },
     );

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{choice::Sort, *};
-use crate::page::{asset, time::relative};
+use crate::page::{Drawing, asset, time::relative};
 
 const NOW: Millis = Millis(1_795_000_000_000); // 2026-11-18T11:06:40Z
 

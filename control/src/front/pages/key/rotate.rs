@@ -52,6 +52,7 @@ async fn show<O: Outside>(visit: &Visit<'_, O>, key: Key, typed: Typed, problems
         overlap: typed.overlap,
         form_id: visit.form_id().into(),
         edge_url: edge_url(visit),
+        drawing: visit.settings().drawing.clone(),
         problems,
         done: match visit.parameter("done").as_deref() {
             Some("made") => "The successor was made. Copy it into the program now.",
