@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use super::{State, io, now, with_state};
 use crate::verifier::{Attempt, Read};
 
-/// The longest that a task waits for the next report to be due: the platform ends it after 30 s.
+/// The longest that a task waits before it reports: the platform ends it after 30 s, and the next request may never come.
 const LONGEST_WAIT: Millis = Millis(25_000);
 
 /// Whether [`background`] has something to do.
@@ -58,19 +58,23 @@ async fn report(env: &JsValue) {
         if now < state.report_expected_until {
             return None;
         }
-        let wait = due.minus(now);
-        state.report_expected_until = now.plus(wait.min(LONGEST_WAIT)).plus(Millis(1_000));
-        (wait <= LONGEST_WAIT).then_some(wait)
+        let wait = due.minus(now).min(LONGEST_WAIT);
+        state.report_expected_until = now.plus(wait).plus(Millis(1_000));
+        Some(wait)
     });
     let Some(Some(wait)) = wait else { return };
     if wait > Millis(0) {
         io::sleep(wait).await;
     }
     let interval = with_state(|state| state.settings.common.timing.usage_report).unwrap_or_default();
-    for (shard, usage) in with_state(|state| state.usage.take(now(), interval)).unwrap_or_default() {
+    let taken = with_state(|state| {
+        // What is counted while this is delivered needs a task of its own.
+        state.report_expected_until = Millis(0);
+        state.usage.take(now(), interval)
+    });
+    for (shard, usage) in taken.unwrap_or_default() {
         if !io::report(env, shard, &usage).await {
             with_state(|state| state.usage.put_back(shard, usage));
         }
     }
-    with_state(|state| state.report_expected_until = Millis(0));
 }

@@ -1,5 +1,7 @@
 //! What people do with many keys, in the real runtime: sorted lists, counting and revoking, use, explanations.
 
+use std::time::Duration;
+
 use keyward_e2e::{World, eventually, world::BOUND};
 use serde_json::{Value, json};
 
@@ -63,6 +65,27 @@ async fn many_keys_are_listed_in_order_counted_and_revoked_together() {
     })
     .await;
     world.call(&keys[2].key, "/").await.expect(200);
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_use_before_a_silence_is_counted_too() {
+    // With the shipped times: a report is due later than the platform lets anything wait after an answer.
+    let world = World::with(|options| options.bound_s = None).await;
+    let key = world.key("demo", "admin", json!({})).await;
+    let used = format!("/v1/keys/{}/usage", key.id);
+    let sum = |usage: &Value| usage["buckets"].as_array().unwrap().iter().map(|bucket| bucket["allowed"].as_u64().unwrap()).sum::<u64>();
+    let counted = async |wanted: u64, within: Duration| {
+        eventually(within, async || match world.operator("GET", &used, Value::Null).await.json() {
+            usage if sum(&usage) == wanted => Ok(()),
+            usage => Err(usage),
+        })
+        .await;
+    };
+    world.call(&key.key, "/").await.expect(200);
+    counted(1, Duration::from_secs(5)).await;
+    world.call(&key.key, "/").await.expect(200);
+    counted(2, Duration::from_secs(28)).await;
     world.system.stop().await;
 }
 
