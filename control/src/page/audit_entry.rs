@@ -85,6 +85,7 @@ pub(super) const ACTIONS: &[Action] = &[
     action("owner.delete", "Person removed", "removed", "remove", Kind::Owner),
     action("session.begin", "Signed in", "signed in", "sign in", Kind::None),
     action("session.end", "Signed out", "signed out", "sign out", Kind::None),
+    action("sessions.end", "Signed out everywhere", "signed out everywhere", "sign out everywhere", Kind::None),
     action("sign_in_link.create", "Sign-in link made", "made a sign-in link for", "make a sign-in link for", Kind::Owner),
     action("company.put", "Company added or changed", "changed the company", "add or change the company", Kind::Company),
     action("company.delete", "Company deleted", "deleted the company", "delete the company", Kind::Company),
@@ -111,6 +112,12 @@ pub(super) const ACTIONS: &[Action] = &[
         Kind::None,
     ),
 ];
+
+/// Whether there are words for an action.
+#[cfg(test)]
+pub(crate) fn names_action(name: &str) -> bool {
+    ACTIONS.iter().any(|action| action.name == name)
+}
 
 impl AuditEntry {
     fn is_done(&self) -> bool {

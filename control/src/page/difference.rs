@@ -64,8 +64,8 @@ pub(super) fn table(before: &Value, after: &Value) -> Markup {
                         @for row in &rows {
                             tr {
                                 th scope="row" { (row.label) }
-                                @if was { td { (side(&row.before, &row.after, row.nothing, false)) } }
-                                @if is { td { (side(&row.after, &row.before, row.nothing, true)) } }
+                                @if was { td { (side(&row.before, &row.after, false)) } }
+                                @if is { td { (side(&row.after, &row.before, true)) } }
                             }
                         }
                     }
@@ -78,15 +78,29 @@ pub(super) fn table(before: &Value, after: &Value) -> Markup {
 /// A field that is not the same.
 struct Row {
     label: String,
+    before: Side,
+    after: Side,
+}
+
+/// What a field holds, as lines; of nothing, the word for it.
+#[derive(PartialEq, Eq)]
+struct Side {
+    lines: Vec<String>,
     nothing: &'static str,
-    before: Vec<String>,
-    after: Vec<String>,
+}
+
+impl Side {
+    /// `nothing`: the word for a field without a value. No permissions at all are the opposite of no restriction.
+    fn of(name: &str, value: &Value, nothing: &'static str) -> Self {
+        let is_empty_list = value.as_array().is_some_and(Vec::is_empty);
+        Self { lines: lines(value), nothing: if name == "permissions" && is_empty_list { "none" } else { nothing } }
+    }
 }
 
 fn rows(before: &Value, after: &Value) -> Vec<Row> {
     if !before.is_object() && !after.is_object() {
-        let (before, after) = (lines(before), lines(after));
-        return if before == after { Vec::new() } else { vec![Row { label: "Value".into(), nothing: "none", before, after }] };
+        let (before, after) = (Side::of("", before, "none"), Side::of("", after, "none"));
+        return if before == after { Vec::new() } else { vec![Row { label: "Value".into(), before, after }] };
     }
     let members = |value: &Value| value.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let names: BTreeSet<String> = members(before).into_iter().chain(members(after)).collect();
@@ -94,14 +108,15 @@ fn rows(before: &Value, after: &Value) -> Vec<Row> {
     let mut names: Vec<String> = names.into_iter().filter(|name| !NOISE.contains(&name.as_str())).collect();
     names.sort_by_key(|name| place(name));
     let row = |name: String| {
-        let (was, is) = (lines(&before[&name]), lines(&after[&name]));
+        let known = FIELDS.get(place(&name));
+        let side = |value: &Value| Side::of(&name, &value[&name], known.map_or("none", |(.., nothing)| nothing));
+        let (was, is) = (side(before), side(after));
         // Of what was made, or is gone, the empty fields say nothing.
         if was == is {
             return None;
         }
-        let known = FIELDS.get(place(&name));
         let label = known.map_or_else(|| name.replace('_', " "), |(_, label, _)| (*label).to_owned());
-        Some(Row { label, nothing: known.map_or("none", |(.., nothing)| nothing), before: was, after: is })
+        Some(Row { label, before: was, after: is })
     };
     names.into_iter().filter_map(row).collect()
 }
@@ -132,11 +147,11 @@ fn one_line(value: &Value) -> String {
 }
 
 /// One side of a row. Of a list that is on both sides, what only this side has is marked.
-fn side(lines: &[String], other: &[String], nothing: &str, is_after: bool) -> Markup {
+fn side(Side { lines, nothing }: &Side, Side { lines: other, .. }: &Side, is_after: bool) -> Markup {
     let is_list = lines.len() > 1 || other.len() > 1;
     html! {
         @if lines.is_empty() { span.muted { (nothing) } }
-        @if let ([line], false) = (lines, is_list) { (text(line)) }
+        @if let ([line], false) = (lines.as_slice(), is_list) { (text(line)) }
         @if is_list && !lines.is_empty() {
             ul {
                 @for line in lines {
@@ -184,6 +199,16 @@ mod tests {
         let rules = |path: &str| json!({"rules": [{"path": path, "methods": ["GET", "PUT"]}, {"path": "/x"}]});
         let html = text_of(&rules("/a"), &rules("/b"));
         assert!(html.contains("<ins>methods: GET, PUT · path: /b</ins>") && html.contains("<li>path: /x</li>"), "{html}");
+    }
+
+    #[test]
+    fn no_permission_is_not_taken_for_no_restriction() {
+        let html = text_of(&json!({"permissions": ["orders.read"]}), &json!({"permissions": []}));
+        assert!(html.contains("orders.read") && html.contains(">none<") && !html.contains("all of"), "{html}");
+        let html = text_of(&json!({"permissions": null}), &json!({"permissions": []}));
+        assert!(html.contains("all of the owner’s") && html.contains(">none<"), "{html}");
+        let made = text_of(&Value::Null, &json!({"name": "Bob", "permissions": []}));
+        assert!(made.contains("Permissions") && made.contains(">none<"), "{made}");
     }
 
     #[test]

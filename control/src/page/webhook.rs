@@ -97,7 +97,7 @@ pub fn webhook(reader: &Reader, page: &WebhookPage) -> String {
             }
         }
         @if let Some(reason) = &hook.disabled_reason {
-            div.alert { p { "It was switched off: " (reason) ". Once your program works again, resume it and send again what it missed." } }
+            div.alert { p { "It was switched off: " (reason) ". Once your program works again, resume it: what had been waiting or has failed can be sent again then. What happens before is not told later." } }
         }
         (messages(page))
         (again(page))
@@ -139,7 +139,7 @@ fn messages(page: &WebhookPage) -> Markup {
                 }
             }
             @if page.deliveries.is_empty() {
-                p { @if page.status.is_empty() { "None yet. What happens from now on is told, and stands here for 30 days." } @else { "None." } }
+                p { @if page.status.is_empty() { "None yet. " @if page.webhook.active { "What happens from now on is told, and stands here for up to 30 days, the newest 500 messages." } @else { "While it is not active, nothing is told." } } @else { "None." } }
             } @else {
                 ol.log { @for delivery in &page.deliveries { (message(page, delivery)) } }
             }
@@ -224,7 +224,7 @@ fn again(page: &WebhookPage) -> Markup {
         section.aside aria-labelledby="again-title" {
             h2 #again-title { "Send again" }
             @if page.webhook.active {
-                p { "After an outage of your program: what has failed since a time goes out once more, oldest first." }
+                p { "After an outage of your program: the messages made since a time that have failed go out once more, oldest first. A message is given up about three days after it was made." }
                 form.narrow #again-form method="post" action=(page.webhook.path()) novalidate {
                     (problems(&page.replay_problems, &["since"]))
                     input type="hidden" name="form" value=(page.form_id);
@@ -242,7 +242,7 @@ fn again(page: &WebhookPage) -> Markup {
                 }
             } @else {
                 (problems(&page.replay_problems, &[]))
-                p { "Nothing goes out while it is paused or switched off. Resume it first; then what has failed meanwhile can be sent again." }
+                p { "Nothing goes out while it is paused or switched off. Resume it first; then what has failed can be sent again." }
             }
         }
     }

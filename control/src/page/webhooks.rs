@@ -167,10 +167,22 @@ pub fn webhooks(reader: &Reader, hooks: &[PageWebhook], done: &str) -> String {
     document(&Frame { done, ..Frame::of(reader, Section::Webhooks) }, &main)
 }
 
+impl WebhookForm {
+    /// What it is to hear of, in a line.
+    pub fn heard(&self) -> String {
+        heard_of((!self.all).then_some(&self.events[..]))
+    }
+}
+
 /// What it hears of, in a line.
 pub(super) fn heard(webhook: &PageWebhook) -> String {
-    match &webhook.events {
+    heard_of(webhook.events.as_deref())
+}
+
+fn heard_of(events: Option<&[String]>) -> String {
+    match events {
         None => "everything".into(),
+        Some([]) => "nothing".into(),
         Some(events) => events.iter().map(|event| event_title(event).to_lowercase()).collect::<Vec<_>>().join(", "),
     }
 }

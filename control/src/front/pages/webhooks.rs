@@ -1,5 +1,7 @@
 //! `/admin/webhooks`: the list, a new one, one, and deleting one.
 
+use std::collections::BTreeSet;
+
 use keyward_shared::{digest::Digest, time::Millis};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -25,7 +27,10 @@ const DONE: &[(&str, &str)] = &[
     ("deleted", "The webhook was deleted."),
     ("replayed", "The message is on its way again."),
     ("replayed-all", "These messages are on their way again."),
-    ("replayed-more", "The first 200 of these messages are on their way again. Send again from the time of the last one for the others."),
+    (
+        "replayed-more",
+        "The first 200 of these messages are on their way again. For the others, send again since the time of the newest one that waits now.",
+    ),
     ("replayed-none", "There is no such message since then."),
 ];
 
@@ -91,6 +96,11 @@ fn typed(form: &Form, prefix: &str) -> WebhookForm {
     }
 }
 
+/// The events that are asked for, in an order that says nothing.
+fn asked(form: &WebhookForm) -> Option<BTreeSet<&str>> {
+    (!form.all).then(|| form.events.iter().map(String::as_str).collect())
+}
+
 fn events(form: &WebhookForm) -> Value {
     if form.all { Value::Null } else { json!(form.events) }
 }
@@ -112,10 +122,55 @@ fn members(form: &WebhookForm, began: &WebhookForm) -> Map<String, Value> {
     if form.url != began.url {
         members.insert("url".into(), form.url.as_str().into());
     }
-    if events(form) != events(began) {
+    if asked(form) != asked(began) {
         members.insert("events".into(), events(form));
     }
     members
+}
+
+/// What somebody else has changed since the form was made that it changes too, to something else: a sentence at each field.
+fn conflicts(form: &WebhookForm, began: &WebhookForm, now: &WebhookForm) -> Problems {
+    let changed = |was: bool, also: bool, otherwise: bool| was && also && otherwise;
+    let said = |text: String| format!("Somebody else changed this to {text} meanwhile. Save again to replace it.");
+    let quoted = |text: &str| if text.is_empty() { "nothing".to_owned() } else { format!("“{text}”") };
+    let mut fields = Vec::new();
+    if changed(form.name != began.name, now.name != began.name, now.name != form.name) {
+        fields.push(("name".to_owned(), said(quoted(&now.name))));
+    }
+    if changed(form.url != began.url, now.url != began.url, now.url != form.url) {
+        fields.push(("url".to_owned(), said(quoted(&now.url))));
+    }
+    if changed(asked(form) != asked(began), asked(now) != asked(began), asked(now) != asked(form)) {
+        fields.push(("events".to_owned(), said(now.heard())));
+    }
+    Problems { general: Vec::new(), fields }
+}
+
+/// Changes the webhook as the form says, where nobody else has changed the same meanwhile.
+async fn save<O: Outside>(visit: &Visit<'_, O>, id: &str, sent: &Form) -> Result<Answer, Answer> {
+    let (form, began) = (typed(sent, ""), typed(sent, "was_"));
+    if let Err(form_problems) = choice(&form) {
+        return show(visit, id, Shown { status: 422, form: Some((form, began)), form_problems, ..Shown::default() }).await;
+    }
+    let told = visit.get(&path(id), &[]).await?;
+    if told.status == 404 {
+        let sentence = "Somebody deleted this webhook meanwhile. What you typed is here: create it as a new one, with a secret of its own.";
+        let wrong = Problems { general: vec![sentence.into()], fields: Vec::new() };
+        return Ok(Answer::html(404, page::new_webhook(&visit.reader, &form, &wrong, visit.form_id())));
+    }
+    let now = WebhookForm::from(&told.granted::<PageWebhook>()?);
+    let form_problems = conflicts(&form, &began, &now);
+    if !form_problems.fields.is_empty() {
+        // Whoever saves again has seen what it is now.
+        return show(visit, id, Shown { status: 409, form: Some((form, now)), form_problems, ..Shown::default() }).await;
+    }
+    let body = Value::Object(members(&form, &began));
+    match change(visit, "PATCH", &path(id), Some(&body), sent).await? {
+        Ok(_) => Ok(Answer::redirect(&format!("{}/{}?done=saved", page::WEBHOOKS_PATH, page::encoded(id)))),
+        Err((status, form_problems)) => {
+            show(visit, id, Shown { status, form: Some((form, began)), form_problems, ..Shown::default() }).await
+        }
+    }
 }
 
 /// `/admin/webhooks/new`. The answer to the form holds the secret, once; sent again, it says that it was shown.
@@ -160,20 +215,7 @@ pub(super) async fn one<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Result<An
     let sent = visit.form()?;
     let went = |word: &str| Ok(Answer::redirect(&format!("{}/{}?done={word}", page::WEBHOOKS_PATH, page::encoded(id))));
     match sent.text("act") {
-        "save" => {
-            let (form, began) = (typed(&sent, ""), typed(&sent, "was_"));
-            let body = Value::Object(members(&form, &began));
-            let came = match choice(&form) {
-                Ok(()) => change(visit, "PATCH", &path(id), Some(&body), &sent).await?,
-                Err(wrong) => Err((422, wrong)),
-            };
-            match came {
-                Ok(_) => went("saved"),
-                Err((status, form_problems)) => {
-                    show(visit, id, Shown { status, form: Some((form, began)), form_problems, ..Shown::default() }).await
-                }
-            }
-        }
+        "save" => save(visit, id, &sent).await,
         act @ ("pause" | "resume") => match change(visit, "PATCH", &path(id), Some(&json!({ "active": act == "resume" })), &sent).await? {
             Ok(_) => went(if act == "resume" { "resumed" } else { "paused" }),
             Err((status, form_problems)) => show(visit, id, Shown { status, form_problems, ..Shown::default() }).await,
@@ -195,7 +237,11 @@ pub(super) async fn one<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Result<An
                 Ok(body) if body["more"] == true => went("replayed-more"),
                 Ok(body) if body["replayed"] == 0 => went("replayed-none"),
                 Ok(_) => went("replayed-all"),
-                Err((status, replay_problems)) => show(visit, id, Shown { status, replay, replay_problems, ..Shown::default() }).await,
+                Err((status, replay_problems)) => {
+                    // After an outage it must stay the same form, or what was sent again would be sent once more.
+                    let form_id = if status == 503 { sent.text("form") } else { "" };
+                    show(visit, id, Shown { status, form_id, replay, replay_problems, ..Shown::default() }).await
+                }
             }
         }
         _ => Err(Answer::html(404, page::not_found())),
@@ -218,9 +264,11 @@ fn since(replay: &ReplayForm) -> Result<String, Problems> {
 
 /// What the page of one webhook shows besides what is there.
 #[derive(Default)]
-struct Shown {
+struct Shown<'a> {
     /// 0: 200.
     status: u16,
+    /// The id of the page's forms; empty: a new one.
+    form_id: &'a str,
     /// What was typed, and what the form began with.
     form: Option<(WebhookForm, WebhookForm)>,
     form_problems: Problems,
@@ -228,7 +276,7 @@ struct Shown {
     replay_problems: Problems,
 }
 
-async fn show<O: Outside>(visit: &Visit<'_, O>, id: &str, shown: Shown) -> Result<Answer, Answer> {
+async fn show<O: Outside>(visit: &Visit<'_, O>, id: &str, shown: Shown<'_>) -> Result<Answer, Answer> {
     #[derive(Deserialize)]
     struct Listed {
         deliveries: Vec<Delivery>,
@@ -258,7 +306,7 @@ async fn show<O: Outside>(visit: &Visit<'_, O>, id: &str, shown: Shown) -> Resul
         next_cursor,
         replay: shown.replay,
         replay_problems: shown.replay_problems,
-        form_id: visit.form_id().into(),
+        form_id: if shown.form_id.is_empty() { visit.form_id() } else { shown.form_id }.into(),
         done: done(visit),
     };
     Ok(Answer::html(if shown.status == 0 { 200 } else { shown.status }, page::webhook(&visit.reader, &page)))

@@ -76,12 +76,72 @@ fn only_what_was_changed_is_changed() {
             json!({"url": "https://new.example/", "events": ["key.leaked"]}),
         ),
     ] {
-        let objects = Script::saying([whoami(), api_answer(200, &hook())]);
+        let objects = Script::saying([whoami(), api_answer(200, &hook()), api_answer(200, &hook())]);
         let (status, location, _) = sent(&post("/admin/webhooks/wh_1", &[&began[..], &typed].concat()), &objects);
         assert_eq!((status, location.as_str()), (303, "/admin/webhooks/wh%5F1?done=saved"));
-        let call = objects.call(1);
+        let call = objects.call(2);
         assert_eq!((call.method.as_str(), serde_json::from_str::<Value>(&call.body).unwrap()), ("PATCH", body));
     }
+}
+
+#[test]
+fn what_somebody_else_changed_too_is_said_beside_what_was_typed_and_saved_only_when_sent_again() {
+    let began = [("act", "save"), ("was_name", "Alerts"), ("was_url", "https://h.example/"), ("was_all", "1")];
+    let typed = [("name", "Mine"), ("url", "https://h.example/"), ("events", "key.leaked")];
+    let mut theirs = hook();
+    theirs["name"] = "Theirs".into();
+    theirs["events"] = json!(["key.expired"]);
+    let list = || api_answer(200, &json!({"deliveries": [], "next_cursor": null}));
+    let objects = Script::saying([whoami(), api_answer(200, &theirs), api_answer(200, &theirs), list()]);
+    let (status, _, text) = sent(&post("/admin/webhooks/wh_1", &[&began[..], &typed].concat()), &objects);
+    assert_eq!((status, objects.asked().len()), (409, 4), "nothing was changed");
+    for wanted in [
+        "changed this to “Theirs” meanwhile",
+        "changed this to key expired meanwhile",
+        "value=\"Mine\"",
+        "name=\"was_name\" value=\"Theirs\"",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    // Whoever changed something else is in nobody's way; and the order of events says nothing.
+    theirs = hook();
+    theirs["url"] = "https://theirs.example/".into();
+    let began = [
+        ("act", "save"),
+        ("was_name", "Alerts"),
+        ("was_url", "https://h.example/"),
+        ("was_events", "key.leaked"),
+        ("was_events", "key.expired"),
+    ];
+    let typed = [("name", "Mine"), ("url", "https://h.example/"), ("events", "key.expired"), ("events", "key.leaked")];
+    let objects = Script::saying([whoami(), api_answer(200, &theirs), api_answer(200, &theirs)]);
+    assert_eq!(sent(&post("/admin/webhooks/wh_1", &[&began[..], &typed].concat()), &objects).0, 303);
+    assert_eq!(objects.call(2).body, "{\"name\":\"Mine\"}");
+}
+
+#[test]
+fn what_was_typed_for_a_webhook_that_is_gone_can_be_made_anew() {
+    let form = [("act", "save"), ("name", "Mine"), ("url", "https://mine.example/"), ("all", "1"), ("was_all", "1")];
+    let objects = Script::saying([whoami(), api_answer(404, &json!({"detail": "there is no such webhook"}))]);
+    let (status, _, text) = sent(&post("/admin/webhooks/wh_1", &form), &objects);
+    assert_eq!(status, 404);
+    assert!(text.contains("deleted this webhook meanwhile") && text.contains("value=\"https://mine.example/\""), "{text}");
+    assert!(text.contains("action=\"/admin/webhooks/new\""), "{text}");
+}
+
+#[test]
+fn after_an_outage_sending_again_is_the_same_form() {
+    let page = || [whoami(), api_answer(200, &hook()), api_answer(200, &json!({"deliveries": [], "next_cursor": null}))];
+    let form = [("act", "replay_since"), ("form", "f1"), ("since", "2027-01-31T09:00"), ("all", "1")];
+    let [who, webhook, list] = page();
+    let objects = Script::saying([who, (503, Value::Null), webhook, list]);
+    let (status, _, text) = sent(&post("/admin/webhooks/wh_1", &form), &objects);
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("sending this again does it only once") && text.contains("name=\"form\" value=\"f1\""), "{text}");
+    let [who, webhook, list] = page();
+    let refused = api_answer(422, &json!({"errors": [{"field": "since", "detail": "is too long ago"}]}));
+    let (status, _, text) = sent(&post("/admin/webhooks/wh_1", &form), &Script::saying([who, refused, webhook, list]));
+    assert!(status == 422 && !text.contains("name=\"form\" value=\"f1\""), "what was refused was not done: {text}");
 }
 
 #[test]
