@@ -110,7 +110,7 @@ pub fn audit(reader: &Reader, page: &AuditPage) -> String {
         header.title {
             div {
                 h1 { "Audit" }
-                p { "Who did what in your company, and what was refused. Nobody can change or remove an entry here." }
+                p { "Who did what in " @if reader.elsewhere.is_some() { "this" } @else { "your" } " company, and what was refused. Nobody can change or remove an entry here." }
             }
         }
         (search(page))

@@ -50,7 +50,7 @@ pub use messages::{
 pub use owners::{OWNERS_PATH, OwnerForm, OwnerPage, OwnersPage, PageOwner, owner, owners};
 pub use plot::{Bucket, By, filled, plot, spark};
 pub use policy::{HISTORY_PATH, Meanwhile, POLICY_PATH, PolicyPage, Propagation, SavedPolicy, Tried, policy};
-pub use policy_history::{HistoryPage, PolicyVersion, VersionPage, policy_history, policy_version};
+pub use policy_history::{Before, HistoryPage, PolicyVersion, VersionPage, policy_history, policy_version};
 pub use reader::Reader;
 pub use secret::Drawing;
 pub use webhook::{Delivery, ReplayForm, WebhookPage, webhook};

@@ -93,6 +93,18 @@ pub fn policy_history(reader: &Reader, page: &HistoryPage) -> String {
     document(&Frame { title: "History", scripts: &[File::Directory], ..Frame::of(reader, Section::Policy) }, &main)
 }
 
+/// What was there before a version.
+#[derive(Clone, Debug, Default)]
+pub enum Before {
+    /// Nothing: it is the first one.
+    #[default]
+    Nothing,
+    /// This version, and what it said.
+    Version(u64, Policy),
+    /// Something that was not found.
+    Unknown,
+}
+
 /// What the page of a version is made from.
 #[derive(Clone, Debug, Default)]
 pub struct VersionPage {
@@ -100,8 +112,8 @@ pub struct VersionPage {
     /// What the list says of it, where it was found there.
     pub(crate) listed: Option<PolicyVersion>,
     pub(crate) policy: Policy,
-    /// The version that was there before, and what it said; `None`: this is the first one.
-    pub(crate) before: Option<(u64, Policy)>,
+    /// What was there before.
+    pub(crate) before: Before,
     /// What is in effect now, and its `ETag`.
     pub(crate) current: Policy,
     pub(crate) etag: String,
@@ -131,11 +143,16 @@ pub fn policy_version(reader: &Reader, page: &VersionPage) -> String {
         section aria-labelledby="changed-title" {
             h2 #changed-title {
                 @match &page.before {
-                    Some((before, _)) => { "What it changed of version " (before) },
-                    None => "What it changed: it is the first one",
+                    Before::Version(before, _) => { "What it changed of version " (before) },
+                    Before::Nothing => "What it changed: it is the first one",
+                    Before::Unknown => "What it changed",
                 }
             }
-            (shown(&difference(page.before.as_ref().map_or(&none, |(_, policy)| policy), &page.policy)))
+            @match &page.before {
+                Before::Version(_, before) => (shown(&difference(before, &page.policy))),
+                Before::Nothing => (shown(&difference(&none, &page.policy))),
+                Before::Unknown => p { "The version before it was not found, so this cannot be told here. The whole version is below." },
+            }
         }
         @if !page.is_current { (roll_back(page)) }
         section aria-labelledby="whole-title" {
@@ -198,7 +215,7 @@ mod tests {
             version: 7,
             listed: Some(version(7, EVIL)),
             policy: of(EVIL),
-            before: Some((6, of("/a"))),
+            before: Before::Version(6, of("/a")),
             etag: EVIL.into(),
             form_id: EVIL.into(),
             problems: Problems { general: vec![EVIL.into()], ..Problems::default() },

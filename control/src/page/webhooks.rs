@@ -139,7 +139,7 @@ pub fn webhooks(reader: &Reader, hooks: &[PageWebhook], done: &str) -> String {
         header.title {
             div {
                 h1 { "Webhooks" }
-                p { "A webhook tells a program of yours what happens to your company’s keys, as soon as it happens." }
+                p { "A webhook tells a program of yours what happens to " @if reader.elsewhere.is_some() { "this" } @else { "your" } " company’s keys, as soon as it happens." }
             }
             a href=(NEW_WEBHOOK_PATH) role="button" { "New webhook" }
         }

@@ -232,6 +232,10 @@ fn a_policy_is_saved_on_top_of_the_version_it_was_made_from_and_once() {
     let call = objects.call(4);
     assert_eq!((call.method.as_str(), call.path.as_str(), call.if_match.as_deref()), ("PUT", "/v1/policy", Some("\"7\"")));
     assert!(call.idempotency_key.unwrap().starts_with("f1-"));
+    // Sent again from a page that was gone back to: answered as it was then, though somebody has saved another one since.
+    let objects = as_operator([policy(9, &["/theirs"]), policy(8, &["/a"]), policy(9, &["/theirs"])]);
+    let answer = run(&post("/admin/policy", &rows("save", "\"7\"", &["/a"])), &objects);
+    assert_eq!(header(&answer, "location"), Some("/admin/policy?done=replaced"), "{}", html(&answer));
     let same = as_operator([policy(7, &["/a"])]);
     let answer = run(&post("/admin/policy", &rows("save", "\"7\"", &["/a"])), &same);
     assert_eq!(header(&answer, "location"), Some("/admin/policy?done=same"));
@@ -309,12 +313,26 @@ fn rolling_back_needs_a_tick_and_the_version_that_was_seen() {
         (call.path.as_str(), call.if_match.as_deref(), call.body.as_str()),
         ("/v1/policy/rollback", Some("\"7\""), "{\"version\":5}")
     );
+    let objects = as_operator([policy(8, &["/old"]), policy(9, &["/theirs"])]);
+    assert_eq!(header(&run(&post("/admin/policy/versions/5", &fields), &objects), "location"), Some("/admin/policy?done=replaced"));
     let conflict = api_answer(409, &json!({"code": "conflict", "detail": "changed"}));
     let objects = as_operator([conflict, policy(5, &["/old"]), policy(9, &["/theirs"]), list()]);
     let answer = run(&post("/admin/policy/versions/5", &fields), &objects);
     let page = html(&answer);
     assert!(answer.status == 409 && page.contains("<del>Any method /theirs") && page.contains("value=\"&quot;9&quot;\""), "{page}");
     assert_eq!(run(&with_session(request("GET", "/admin/policy/versions/x")), &as_operator([])).status, 404);
+}
+
+#[test]
+fn a_version_whose_predecessor_is_not_found_is_not_called_the_first() {
+    let list = |versions: Value| api_answer(200, &json!({ "versions": versions, "next_cursor": null }));
+    let of = |url: &str, answers: Vec<(u16, Value)>| html(&run(&with_session(request("GET", url)), &as_operator(answers)));
+    let first = json!([{"version": 5, "changed_at": "2026-11-18T09:00:00Z", "changed_by": "ann", "rules": 1}]);
+    let page = of("/admin/policy/versions/5", vec![policy(5, &["/old"]), policy(7, &["/now"]), list(first)]);
+    assert!(page.contains("it is the first one"), "{page}");
+    let gone = api_answer(404, &json!({"detail": "there is no such version"}));
+    let page = of("/admin/policy/versions/5?before=4", vec![policy(5, &["/old"]), policy(7, &["/now"]), list(json!([])), gone]);
+    assert!(page.contains("The version before it was not found") && !page.contains("it is the first one"), "{page}");
 }
 
 #[test]

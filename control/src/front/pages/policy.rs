@@ -48,6 +48,7 @@ fn done<O: Outside>(visit: &Visit<'_, O>) -> String {
     match visit.parameter("done").as_deref() {
         Some("saved") => format!("The policy was saved. {within}"),
         Some("rolled-back") => format!("The earlier version is in its place again. {within}"),
+        Some("replaced") => "This was saved, but somebody has saved another version since. What follows is in effect.".into(),
         Some("same") => "There was nothing to save: these rules are saved already.".into(),
         _ => String::new(),
     }
@@ -181,7 +182,8 @@ async fn save<O: Outside>(visit: &Visit<'_, O>, page: PolicyPage, form_id: &str)
     }
     let told = put(visit, &policy, &page.etag, form_id).await?;
     if told.status == 200 {
-        return Ok(Answer::redirect(&format!("{POLICY_PATH}?done=saved")));
+        let done = if is_in_effect(visit, &told).await { "saved" } else { "replaced" };
+        return Ok(Answer::redirect(&format!("{POLICY_PATH}?done={done}")));
     }
     let status = told.status;
     // What is saved may have changed since it was read for this answer.
@@ -191,6 +193,15 @@ async fn save<O: Outside>(visit: &Visit<'_, O>, page: PolicyPage, form_id: &str)
         return Ok(show(visit, 409, page));
     }
     Ok(show(visit, status, PolicyPage { problems: told.problems(), ..page }))
+}
+
+/// Whether what a call saved is still what is saved: a form that was sent before is answered as it was then. Where that cannot be found
+/// out, it was saved all the same.
+pub(super) async fn is_in_effect<O: Outside>(visit: &Visit<'_, O>, told: &Told) -> bool {
+    let Ok(now) = saved(visit, None).await else { return true };
+    let mut body = told.body.clone();
+    body.as_object_mut().map(|body| body.remove("propagation"));
+    serde_json::from_value::<Policy>(body).is_ok_and(|policy| policy == now.policy)
 }
 
 /// Puts the policy in the place of the version `etag`. The same form with the same content, sent twice, has one effect.

@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::{
     super::{Answer, Outside},
-    policy::saved,
+    policy::{is_in_effect, saved},
     visit::Visit,
 };
-use crate::page::{self, HISTORY_PATH, HistoryPage, POLICY_PATH, PolicyVersion, Problems, SavedPolicy, VersionPage};
+use crate::page::{self, Before, HISTORY_PATH, HistoryPage, POLICY_PATH, PolicyVersion, Problems, SavedPolicy, VersionPage};
 
 /// How many pages of the list are looked through for a version whose predecessor the address does not name.
 const MOST_PAGES: usize = 10;
@@ -58,7 +58,10 @@ pub(super) async fn one<O: Outside>(visit: &Visit<'_, O>, version: &str) -> Resu
     let (etag, once) = (form.text("etag"), Some(form.text("form")).filter(|once| (1..=255).contains(&once.len())));
     let told = visit.call_if(Some(etag), "POST", "/v1/policy/rollback", &[], Some(&json!({ "version": number })), once).await?;
     match told.status {
-        200 => Ok(Answer::redirect(&format!("{POLICY_PATH}?done=rolled-back"))),
+        200 => Ok(Answer::redirect(&format!(
+            "{POLICY_PATH}?done={}",
+            if is_in_effect(visit, &told).await { "rolled-back" } else { "replaced" }
+        ))),
         409 => {
             let meanwhile = "Somebody else has saved another version while you had this open; nothing was changed. See below what going back would change now.";
             show(visit, 409, number, None, Problems { general: vec![meanwhile.into()], ..Problems::default() }).await
@@ -78,10 +81,16 @@ async fn show<O: Outside>(
     let SavedPolicy { policy, .. } = saved(visit, Some(&version.to_string())).await?;
     let current = saved(visit, None).await?;
     let named = visit.parameter("before").and_then(|before| before.parse::<u64>().ok()).filter(|before| *before < version);
-    let (listed, before) = place(visit, version).await?;
+    let (listed, before, is_first) = place(visit, version).await?;
     let before = match before.or(named) {
-        Some(before) => Some((before, saved(visit, Some(&before.to_string())).await?.policy)),
-        None => None,
+        Some(before) => match saved(visit, Some(&before.to_string())).await {
+            Ok(saved) => Before::Version(before, saved.policy),
+            // The address may name any number.
+            Err(answer) if answer.status == 404 => Before::Unknown,
+            Err(answer) => return Err(answer),
+        },
+        None if is_first => Before::Nothing,
+        None => Before::Unknown,
     };
     let page = VersionPage {
         version,
@@ -98,8 +107,9 @@ async fn show<O: Outside>(
     Ok(Answer::html(status, page::policy_version(&visit.reader, &page)))
 }
 
-/// What the list says of a version, and which one was there before it. Only the newest ones are looked through.
-async fn place<O: Outside>(visit: &Visit<'_, O>, version: u64) -> Result<(Option<PolicyVersion>, Option<u64>), Answer> {
+/// What the list says of a version, which one was there before it, and whether it is known to be the first. Only the newest ones are
+/// looked through.
+async fn place<O: Outside>(visit: &Visit<'_, O>, version: u64) -> Result<(Option<PolicyVersion>, Option<u64>, bool), Answer> {
     let mut cursor: Option<String> = None;
     let mut found = None;
     for _ in 0..MOST_PAGES {
@@ -108,7 +118,7 @@ async fn place<O: Outside>(visit: &Visit<'_, O>, version: u64) -> Result<(Option
         let listed: Listed = visit.get("/v1/policy/versions", &query).await?.granted()?;
         for listed in listed.versions {
             if found.is_some() {
-                return Ok((found, Some(listed.version)));
+                return Ok((found, Some(listed.version), false));
             }
             if listed.version == version {
                 found = Some(listed);
@@ -116,8 +126,9 @@ async fn place<O: Outside>(visit: &Visit<'_, O>, version: u64) -> Result<(Option
         }
         cursor = listed.next_cursor;
         if cursor.is_none() {
-            break;
+            let is_first = found.is_some();
+            return Ok((found, None, is_first));
         }
     }
-    Ok((found, None))
+    Ok((found, None, false))
 }
