@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::{
     Reader,
+    assets::File,
     audit_entry::{ACTIONS, AuditEntry, Names, entry},
     form::{Problems, field, problems},
     layout::{Frame, document},
@@ -131,7 +132,7 @@ pub fn audit(reader: &Reader, page: &AuditPage) -> String {
         }
         (keep(&page.filters))
     };
-    document(&Frame::of(reader, Section::Audit), &main)
+    document(&Frame { styles: &[File::LogStyle, File::AuditStyle], ..Frame::of(reader, Section::Audit) }, &main)
 }
 
 fn search(page: &AuditPage) -> Markup {

@@ -95,7 +95,7 @@ pub fn companies(reader: &Reader, page: &CompaniesPage) -> String {
             }
         }
     };
-    document(&Frame { done: page.done, ..Frame::of(reader, Section::Companies) }, &main)
+    document(&Frame { styles: &[File::DirectoryStyle], done: page.done, ..Frame::of(reader, Section::Companies) }, &main)
 }
 
 /// The ways to what a company has.
@@ -196,7 +196,13 @@ pub fn company(reader: &Reader, page: &CompanyPage) -> String {
             @if !page.is_operators { (delete_form(company, page)) }
         }
     };
-    let frame = Frame { title, scripts: &[File::Directory], done: &page.done, ..Frame::of(reader, Section::Companies) };
+    let frame = Frame {
+        title,
+        styles: &[File::DirectoryStyle],
+        scripts: &[File::Directory],
+        done: &page.done,
+        ..Frame::of(reader, Section::Companies)
+    };
     document(&frame, &main)
 }
 

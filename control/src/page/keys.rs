@@ -94,7 +94,15 @@ pub fn keys(reader: &Reader, page: &KeysPage) -> String {
         (ending::delete())
     };
     let done = if page.deleted { "The key was deleted. It stops working everywhere within a few minutes." } else { "" };
-    document(&Frame { scripts: &[File::NewKey, File::Keys], done, ..Frame::of(reader, Section::Keys) }, &main)
+    document(
+        &Frame {
+            styles: &[File::SecretStyle, File::PlotStyle, File::KeysStyle],
+            scripts: &[File::NewKey, File::Keys],
+            done,
+            ..Frame::of(reader, Section::Keys)
+        },
+        &main,
+    )
 }
 
 /// A dialog's head, body and buttons. The script fills `[role=alert]` when something is refused.

@@ -16,6 +16,8 @@ pub(super) struct Frame<'a> {
     pub(super) inside: Option<(&'a Reader, Section)>,
     /// Where the page is within the part: what the pages above it are called and where they are, from the outermost.
     pub(super) above: &'a [(&'a str, &'a str)],
+    /// The style sheets that it needs besides those of every page.
+    pub(super) styles: &'a [File],
     /// The scripts that it needs besides the one of every page.
     pub(super) scripts: &'a [File],
     /// What has just been done, where something has.
@@ -25,7 +27,7 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Of the first page of a part.
     pub(super) const fn of(reader: &'a Reader, section: Section) -> Self {
-        Self { title: section.title(), inside: Some((reader, section)), above: &[], scripts: &[], done: "" }
+        Self { title: section.title(), inside: Some((reader, section)), above: &[], styles: &[], scripts: &[], done: "" }
     }
 }
 
@@ -40,8 +42,7 @@ pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
                 meta name="color-scheme" content="light dark";
                 title { (frame.title) " · Keyward" }
                 link rel="icon" href="data:,";
-                link rel="stylesheet" href=(File::Pico.url());
-                link rel="stylesheet" href=(File::Style.url());
+                @for style in File::STYLES.iter().chain(frame.styles) { link rel="stylesheet" href=(style.url()); }
                 // Scripts write times in the reader's zone: before anything is seen, or what is seen would jump.
                 @if frame.inside.is_some() {
                     script type="module" src=(File::Ui.url()) blocking="render" {}
@@ -81,6 +82,8 @@ pub(super) fn document(frame: &Frame<'_>, main: &Markup) -> String {
         }
     }
     .into_string();
+    #[cfg(test)]
+    assert_eq!(super::assets::undressed(&page, frame.styles), [""; 0], "a style sheet is not named");
     match frame.inside {
         Some((Reader { elsewhere: Some(company), .. }, section)) if section.is_of_a_company() => elsewhere::page(&page, company),
         _ => page,

@@ -215,7 +215,7 @@ fn message(title: &str, text: &Markup) -> String {
     let main = html! {
         article.message { h1 { (title) } (text) }
     };
-    document(&Frame { title, inside: None, above: &[], scripts: &[], done: "" }, &main)
+    document(&Frame { title, inside: None, above: &[], styles: &[], scripts: &[], done: "" }, &main)
 }
 
 #[cfg(test)]

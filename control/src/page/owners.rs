@@ -105,7 +105,7 @@ pub fn owners(reader: &Reader, page: &OwnersPage) -> String {
             }
         }
     };
-    document(&Frame { done: page.done, ..Frame::of(reader, Section::Owners) }, &main)
+    document(&Frame { styles: &[File::DirectoryStyle], done: page.done, ..Frame::of(reader, Section::Owners) }, &main)
 }
 
 /// Where a list goes on.
@@ -278,7 +278,13 @@ pub fn owner(reader: &Reader, page: &OwnerPage) -> String {
             @if !is_reader { (delete_form(owner, page)) }
         }
     };
-    let frame = Frame { title, scripts: &[File::Directory], done: &page.done, ..Frame::of(reader, Section::Owners) };
+    let frame = Frame {
+        title,
+        styles: &[File::DirectoryStyle],
+        scripts: &[File::Directory],
+        done: &page.done,
+        ..Frame::of(reader, Section::Owners)
+    };
     document(&frame, &main)
 }
 

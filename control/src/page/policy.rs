@@ -139,7 +139,7 @@ pub fn policy(reader: &Reader, page: &PolicyPage) -> String {
             (tester(page))
         }
     };
-    let frame = Frame { scripts: &[File::Directory], done: &page.done, ..Frame::of(reader, Section::Policy) };
+    let frame = Frame { styles: &[File::PolicyStyle], scripts: &[File::Directory], done: &page.done, ..Frame::of(reader, Section::Policy) };
     document(&frame, &main)
 }
 

@@ -162,8 +162,13 @@ pub fn policy_version(reader: &Reader, page: &VersionPage) -> String {
             }
         }
     };
-    let frame =
-        Frame { title: &title, above: &[("History", HISTORY_PATH)], scripts: &[File::Directory], ..Frame::of(reader, Section::Policy) };
+    let frame = Frame {
+        title: &title,
+        above: &[("History", HISTORY_PATH)],
+        styles: &[File::PolicyStyle],
+        scripts: &[File::Directory],
+        ..Frame::of(reader, Section::Policy)
+    };
     document(&frame, &main)
 }
 

@@ -103,7 +103,13 @@ pub fn webhook(reader: &Reader, page: &WebhookPage) -> String {
         (again(page))
         (change(page))
     };
-    let frame = Frame { title: hook.title(), scripts: &[File::Webhooks], done: page.done, ..Frame::of(reader, Section::Webhooks) };
+    let frame = Frame {
+        title: hook.title(),
+        styles: &[File::LogStyle, File::WebhooksStyle],
+        scripts: &[File::Webhooks],
+        done: page.done,
+        ..Frame::of(reader, Section::Webhooks)
+    };
     document(&frame, &main)
 }
 

@@ -164,7 +164,7 @@ pub fn webhooks(reader: &Reader, hooks: &[PageWebhook], done: &str) -> String {
             }
         }
     };
-    document(&Frame { done, ..Frame::of(reader, Section::Webhooks) }, &main)
+    document(&Frame { styles: &[File::LogStyle], done, ..Frame::of(reader, Section::Webhooks) }, &main)
 }
 
 impl WebhookForm {
@@ -200,7 +200,7 @@ pub fn new_webhook(reader: &Reader, form: &WebhookForm, wrong: &Problems, form_i
             }
         }
     };
-    document(&Frame { title: "New webhook", ..Frame::of(reader, Section::Webhooks) }, &main)
+    document(&Frame { title: "New webhook", styles: &[File::WebhooksStyle], ..Frame::of(reader, Section::Webhooks) }, &main)
 }
 
 /// What is said once a webhook was made. `secret`: what its messages are signed with, shown this once; `None` where the same form
@@ -232,7 +232,12 @@ pub fn webhook_created(reader: &Reader, webhook: &PageWebhook, secret: Option<&s
             p { a href=(path) role="button" { @if secret.is_some() { "I have stored it" } @else { "To the webhook" } } }
         }
     };
-    let frame = Frame { title: "The webhook was created", scripts: &[File::Webhooks], ..Frame::of(reader, Section::Webhooks) };
+    let frame = Frame {
+        title: "The webhook was created",
+        styles: &[File::SecretStyle],
+        scripts: &[File::Webhooks],
+        ..Frame::of(reader, Section::Webhooks)
+    };
     document(&frame, &main)
 }
 

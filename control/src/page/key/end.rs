@@ -188,5 +188,5 @@ pub fn key_gone(reader: &Reader, page: &GonePage) -> String {
         @if reader.may("keyward.audit") { p { "The audit trail says who deleted it." } }
         p { a href=(KEYS_PATH) { "API Keys" } }
     };
-    document(&Frame { title: "Key gone", scripts: &[File::Key], ..Frame::of(reader, Section::Keys) }, &main)
+    document(&Frame { title: "Key gone", styles: &[File::KeyStyle], scripts: &[File::Key], ..Frame::of(reader, Section::Keys) }, &main)
 }

@@ -172,7 +172,13 @@ pub fn key(reader: &Reader, page: &KeyPage) -> String {
         @if let Some(trail) = &page.trail { (details::trail(key, trail)) }
         (end::revoke_dialog(key))
     };
-    let frame = Frame { title: &key.name, scripts: &[File::Key], done: page.done, ..Frame::of(reader, Section::Keys) };
+    let frame = Frame {
+        title: &key.name,
+        styles: &[File::PlotStyle, File::KeyStyle],
+        scripts: &[File::Key],
+        done: page.done,
+        ..Frame::of(reader, Section::Keys)
+    };
     document(&frame, &main)
 }
 
@@ -217,7 +223,9 @@ fn usage(page: &KeyPage) -> Markup {
 /// A page about a key under its own: the frame with the key's page above.
 fn under(reader: &Reader, title: &str, key: &Key, done: &str, scripts: &[File], main: &Markup) -> String {
     let (name, path) = (key.name.as_str(), key.path());
-    document(&Frame { title, above: &[(name, &path)], done, scripts, ..Frame::of(reader, Section::Keys) }, main)
+    // Those with a script are of a rotation: they show a new key, and how the old one is used.
+    let styles: &[File] = if scripts.is_empty() { &[File::KeyStyle] } else { &[File::SecretStyle, File::PlotStyle, File::KeyStyle] };
+    document(&Frame { title, above: &[(name, &path)], done, styles, scripts, ..Frame::of(reader, Section::Keys) }, main)
 }
 
 #[cfg(test)]

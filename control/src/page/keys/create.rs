@@ -72,7 +72,15 @@ pub fn new_key(reader: &Reader, making: &Making) -> String {
         }
         (secret::dialog(&making.edge_url, secret::YOU))
     };
-    document(&Frame { title: "New API key", scripts: &[File::NewKey], ..Frame::of(reader, Section::Keys) }, &main)
+    document(
+        &Frame {
+            title: "New API key",
+            styles: &[File::SecretStyle, File::KeysStyle],
+            scripts: &[File::NewKey],
+            ..Frame::of(reader, Section::Keys)
+        },
+        &main,
+    )
 }
 
 /// The dialog with the form.

@@ -32,7 +32,10 @@ pub fn created(reader: &Reader, made: &Created) -> String {
             }
         },
     );
-    document(&Frame { title: "New API key", scripts: &[File::Secret], ..Frame::of(reader, Section::Keys) }, &main)
+    document(
+        &Frame { title: "New API key", styles: &[File::SecretStyle], scripts: &[File::Secret], ..Frame::of(reader, Section::Keys) },
+        &main,
+    )
 }
 
 fn made_already(made: &Created) -> Markup {

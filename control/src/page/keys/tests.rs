@@ -89,7 +89,7 @@ fn nothing_is_inline() {
 fn every_address_of_an_asset_resolves() {
     let html = rendered(&page(Vec::new()));
     let addresses: Vec<&str> = html.split('"').filter(|text| text.starts_with("/assets/")).collect();
-    assert_eq!(addresses.len(), 5);
+    assert_eq!(addresses.len(), 9);
     for address in addresses {
         assert!(asset(address).is_some(), "{address}");
     }
