@@ -114,7 +114,7 @@ pub fn policy(reader: &Reader, page: &PolicyPage) -> String {
                 h1 { "Policy" }
                 p { "What a request needs before it reaches the application. One policy for all companies." }
             }
-            a role="button" class="secondary outline" href=(HISTORY_PATH) { "History" }
+            a.button.outline href=(HISTORY_PATH) { "History" }
         }
         (state(page))
         @if let Some(meanwhile) = &page.meanwhile { (changed_meanwhile(page, meanwhile, edited.as_ref())) }

@@ -141,7 +141,7 @@ pub fn webhooks(reader: &Reader, hooks: &[PageWebhook], done: &str) -> String {
                 h1 { "Webhooks" }
                 p { "A webhook tells a program of yours what happens to " @if reader.elsewhere.is_some() { "this" } @else { "your" } " company’s keys, as soon as it happens." }
             }
-            a href=(NEW_WEBHOOK_PATH) role="button" { "New webhook" }
+            a.button href=(NEW_WEBHOOK_PATH) { "New webhook" }
         }
         @if hooks.is_empty() {
             article.empty {
@@ -229,7 +229,7 @@ pub fn webhook_created(reader: &Reader, webhook: &PageWebhook, secret: Option<&s
             p {
                 "Messages follow the “Standard Webhooks” rules: ready-made libraries for most programming languages check them with this secret."
             }
-            p { a href=(path) role="button" { @if secret.is_some() { "I have stored it" } @else { "To the webhook" } } }
+            p { a.button href=(path) { @if secret.is_some() { "I have stored it" } @else { "To the webhook" } } }
         }
     };
     let frame = Frame {
