@@ -6,6 +6,7 @@ mod check;
 mod command;
 mod dev;
 mod fuzz;
+mod instructions;
 mod measure;
 mod miri;
 mod mutants;
@@ -39,6 +40,8 @@ enum Task {
     Simulate(simulate::Arguments),
     /// Deliberate mistakes, one at a time, and which test notices
     SeededBugs(seeded_bugs::Arguments),
+    /// Counts the instructions of the pure paths and compares them with those that are kept
+    Instructions(instructions::Arguments),
     /// Prints the Python of the end-to-end tests, installed where it is missing
     #[command(hide = true)]
     Python,
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::SeededBugs(arguments) => seeded_bugs::run(&arguments),
+        Task::Instructions(arguments) => instructions::run(&arguments),
         Task::Python => tools::pyjwt().map(|program| say(&program)),
         Task::Check => check::run(),
         Task::Staleness(arguments) => measure::run("keyward-staleness", "keyward-staleness", "dev", &arguments),

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     build,
     command::{cargo, each_line, in_root},
-    simulate, tools,
+    instructions, simulate, tools,
 };
 
 /// The crates with tests for browsers, and the features that those need.
@@ -33,6 +33,8 @@ enum Step {
     Native,
     /// The promise in simulated time, against every fault
     Simulator,
+    /// How many instructions the pure paths take, against the counts that are kept
+    Instructions,
     /// The whole system in the real runtime
     EndToEnd,
     /// The running control plane against its own description
@@ -90,6 +92,7 @@ fn title(step: Step) -> &'static str {
     match step {
         Step::Native => "native tests",
         Step::Simulator => "simulator",
+        Step::Instructions => "instruction counts",
         Step::EndToEnd => "end-to-end tests",
         Step::Contract => "contract tests",
         Step::Browser => "browser tests",
@@ -100,6 +103,7 @@ fn perform(step: Step, tally: &mut Tally) -> Result<()> {
     match step {
         Step::Native => count(cargo().args(["test", "--workspace", "--exclude", "keyward-e2e", "--no-fail-fast"]), tally),
         Step::Simulator => count(simulate::simulator()?.args(SIMULATED), tally),
+        Step::Instructions => count(&mut instructions::program()?, tally),
         Step::EndToEnd => {
             tools::chromedriver()?; // some of them open the administration page in a browser
             let python = tools::pyjwt()?; // some verify identities in Python

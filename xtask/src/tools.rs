@@ -36,8 +36,13 @@ const FUZZ: Tool = Tool { package: "cargo-fuzz", version: "0.13.2", binary: "car
 /// The toolchain that fuzzing and the interpreter need: both use what the stable compiler does not have.
 pub(crate) const NIGHTLY: &str = "nightly";
 
-/// Makes sure that Rust compiles for `target`.
+/// Makes sure that Rust compiles to WebAssembly as `target`.
 pub(crate) fn wasm_target(target: &str) -> Result<()> {
+    rust_target(target)
+}
+
+/// Makes sure that Rust compiles for `target`.
+pub(crate) fn rust_target(target: &str) -> Result<()> {
     let mut rustc = in_root("rustc");
     let library = capture(rustc.args(["--print", "target-libdir", "--target", target]))?;
     if fs::read_dir(library.trim()).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -207,7 +212,23 @@ pub(crate) fn proxies() -> Result<[PathBuf; 2]> {
     Ok([program("nginx", "usr/sbin/nginx", "-v")?, program("caddy", "usr/bin/caddy", "version")?])
 }
 
-/// A program of a Debian package that needs nothing else of it. `version` is the argument with which it does nothing but say its own.
+/// valgrind: the one on the search path, or Debian's package, unpacked as those are.
+pub(crate) struct Valgrind {
+    pub(crate) program: PathBuf,
+    /// Where its tools are (`VALGRIND_LIB`), if it cannot know that itself because it was not installed.
+    pub(crate) library: Option<PathBuf>,
+}
+
+/// The program under which instructions are counted.
+pub(crate) fn valgrind() -> Result<Valgrind> {
+    let program = unpacked("valgrind", "usr/bin/valgrind", "--version")
+        .context("instructions are counted under valgrind (Debian: `apt-get install valgrind`)")?;
+    let usr = program.parent().and_then(Path::parent).filter(|usr| usr.starts_with(paths::installed_tools()));
+    let library = usr.map(|usr| usr.join("libexec/valgrind"));
+    Ok(Valgrind { program, library })
+}
+
+/// A program of a Debian package that needs no other package. `version` is the argument with which it does nothing but say its own.
 fn unpacked(package: &str, place: &str, version: &str) -> Result<PathBuf> {
     let works = |program: &Path| capture(in_root(program).arg(version)).map(drop);
     let folder = paths::installed_tools().join(format!("{package}-of-debian"));
