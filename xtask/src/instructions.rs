@@ -58,8 +58,6 @@ pub(crate) fn program() -> Result<Command> {
     program.arg("--valgrind").arg(&valgrind.program).arg("--dumps").arg(output.join("callgrind"));
     program.arg("--counts").arg("tests/instructions/counts.txt");
     program.args(["--compiler", capture(in_root("rustc").arg("--version"))?.trim(), "--target", &target]);
-    if let Some(library) = valgrind.library {
-        program.env("VALGRIND_LIB", library);
-    }
+    program.envs(valgrind.library);
     Ok(program)
 }

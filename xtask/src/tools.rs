@@ -207,7 +207,7 @@ const PYTHON: &str = "these tests need Python 3.11 or newer with venv (Debian: `
 /// of our own. Installed as packages they would begin to serve this machine's port 80.
 pub(crate) fn proxies() -> Result<[PathBuf; 2]> {
     let program = |package: &str, place: &str, version: &str| {
-        unpacked(package, place, version).context("tests of proxies need nginx and Caddy (Debian: `apt-get install nginx caddy`)")
+        unpacked(package, place, version, None).context("tests of proxies need nginx and Caddy (Debian: `apt-get install nginx caddy`)")
     };
     Ok([program("nginx", "usr/sbin/nginx", "-v")?, program("caddy", "usr/bin/caddy", "version")?])
 }
@@ -215,24 +215,40 @@ pub(crate) fn proxies() -> Result<[PathBuf; 2]> {
 /// valgrind: the one on the search path, or Debian's package, unpacked as those are.
 pub(crate) struct Valgrind {
     pub(crate) program: PathBuf,
-    /// Where its tools are (`VALGRIND_LIB`), if it cannot know that itself because it was not installed.
-    pub(crate) library: Option<PathBuf>,
+    /// [`VALGRIND_LIBRARY`] and its value, where it was not installed and so cannot know it itself.
+    pub(crate) library: Option<(&'static str, PathBuf)>,
 }
+
+/// The variable that says where valgrind's tools are, and where they are in the package.
+const VALGRIND_LIBRARY: (&str, &str) = ("VALGRIND_LIB", "usr/libexec/valgrind");
 
 /// The program under which instructions are counted.
 pub(crate) fn valgrind() -> Result<Valgrind> {
-    let program = unpacked("valgrind", "usr/bin/valgrind", "--version")
+    let (place, (variable, library)) = ("usr/bin/valgrind", VALGRIND_LIBRARY);
+    let program = unpacked("valgrind", place, "--version", Some(VALGRIND_LIBRARY))
         .context("instructions are counted under valgrind (Debian: `apt-get install valgrind`)")?;
-    let usr = program.parent().and_then(Path::parent).filter(|usr| usr.starts_with(paths::installed_tools()));
-    let library = usr.map(|usr| usr.join("libexec/valgrind"));
+    let folder = unpacked_into("valgrind");
+    let library = (program == folder.join(place)).then(|| (variable, folder.join(library)));
     Ok(Valgrind { program, library })
 }
 
-/// A program of a Debian package that needs no other package. `version` is the argument with which it does nothing but say its own.
-fn unpacked(package: &str, place: &str, version: &str) -> Result<PathBuf> {
-    let works = |program: &Path| capture(in_root(program).arg(version)).map(drop);
-    let folder = paths::installed_tools().join(format!("{package}-of-debian"));
+/// Where a Debian package is unpacked.
+fn unpacked_into(package: &str) -> PathBuf {
+    paths::installed_tools().join(format!("{package}-of-debian"))
+}
+
+/// A program of a Debian package that needs no other package. `version` is the argument with which it does nothing but say its own, `variable`
+/// one that has to say where the package's folder with this path is.
+fn unpacked(package: &str, place: &str, version: &str, variable: Option<(&str, &str)>) -> Result<PathBuf> {
+    let folder = unpacked_into(package);
     let own = folder.join(place);
+    let works = |program: &Path| {
+        let mut command = in_root(program);
+        if *program == own {
+            command.envs(variable.map(|(variable, place)| (variable, folder.join(place))));
+        }
+        capture(command.arg(version)).map(drop)
+    };
     let of_administrators = Path::new("/usr/sbin").join(package);
     if let Some(program) = find(package).into_iter().chain([of_administrators, own.clone()]).find(|program| works(program).is_ok()) {
         return Ok(program);
