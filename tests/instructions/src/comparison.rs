@@ -137,8 +137,13 @@ impl Outcome {
 
 /// The change in percent, to a tenth: `+6.2 %`.
 fn change(old: u64, new: u64) -> String {
-    let (sign, by) = if new < old { ('-', old - new) } else { ('+', new - old) };
-    let tenths = (u128::from(by) * 1_000 + u128::from(old) / 2) / u128::from(old.max(1));
+    let by = u128::from(old.abs_diff(new));
+    let tenths = (by * 1_000 + u128::from(old) / 2) / u128::from(old.max(1));
+    let sign = match (tenths, new < old) {
+        (0, _) => "",
+        (_, true) => "-",
+        (_, false) => "+",
+    };
     format!("{sign}{}.{} %", tenths / 10, tenths % 10)
 }
 
@@ -238,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_change_is_rounded_to_a_tenth() {
-        let shown = [(1_000, 1_062), (1_000, 940), (3, 4), (5, 5), (0, 1)].map(|(old, new)| change(old, new));
-        assert_eq!(shown, ["+6.2 %", "-6.0 %", "+33.3 %", "+0.0 %", "+100.0 %"]);
+        let shown = [(1_000, 1_062), (1_000, 940), (3, 4), (5, 5), (0, 1), (100_000, 99_999)].map(|(old, new)| change(old, new));
+        assert_eq!(shown, ["+6.2 %", "-6.0 %", "+33.3 %", "0.0 %", "+100.0 %", "0.0 %"]);
     }
 }

@@ -13,7 +13,7 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::comparison::Growth;
+use crate::{comparison::Growth, fixtures::Layout};
 
 /// How often each path is walked. The fewest instructions are kept: a policy's map hashes with random numbers of its process, so a lookup now and
 /// then meets another entry first, and takes some instructions more. Everything else takes the same number each time.
@@ -28,7 +28,7 @@ pub(crate) struct Path {
 }
 
 /// All paths, in the order of the file.
-pub(crate) const ALL: [Path; 33] = [
+pub(crate) const ALL: [Path; 34] = [
     Path { name: "find the credential in x-api-key", walk: key::find_in_x_api_key },
     Path { name: "find the credential in Authorization", walk: key::find_in_authorization },
     Path { name: "parse a key", walk: key::parse },
@@ -48,9 +48,10 @@ pub(crate) const ALL: [Path; 33] = [
     Path { name: "verify a warm imported key", walk: request::verify_imported },
     Path { name: "refuse a made-up key", walk: request::refuse_made_up },
     Path { name: "say what a cold key needs", walk: request::say_need_of_cold },
-    Path { name: "let a warm request pass, 1 rule", walk: || request::pass(1) },
-    Path { name: "let a warm request pass, 100 rules", walk: || request::pass(100) },
-    Path { name: "let a warm request pass, 5000 rules", walk: || request::pass(5_000) },
+    Path { name: "let a warm request pass, 1 rule", walk: || request::pass(Layout::Apart, 1) },
+    Path { name: "let a warm request pass, 100 rules", walk: || request::pass(Layout::Apart, 100) },
+    Path { name: "let a warm request pass, 5000 rules", walk: || request::pass(Layout::Apart, 5_000) },
+    Path { name: "let a warm request pass, 100 rules under /v1", walk: || request::pass(Layout::Together, 100) },
     Path { name: "check the path of a request", walk: || Ok(policy::check_path()) },
     Path { name: "match the last of 1 rule", walk: || policy::match_last(1) },
     Path { name: "match the last of 100 rules", walk: || policy::match_last(100) },

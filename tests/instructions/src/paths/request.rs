@@ -56,11 +56,11 @@ pub(super) fn say_need_of_cold() -> Result<bool> {
 }
 
 /// A GET that the last of `rules` rules lets pass: credential, path, key, policy and decision together.
-pub(super) fn pass(rules: usize) -> Result<bool> {
+pub(super) fn pass(layout: Layout, rules: usize) -> Result<bool> {
     let (mut verifier, text) = (fixtures::knowing(&fixtures::record()?)?, fixtures::key(1)?.text);
     fixtures::provide(&mut verifier, Read::Feed(0), fixtures::sealed_feed(0)?);
-    fixtures::provide(&mut verifier, Read::Policy, fixtures::sealed_policy(Layout::Apart, rules)?);
-    let path = fixtures::path_of_last(Layout::Apart, rules);
+    fixtures::provide(&mut verifier, Read::Policy, fixtures::sealed_policy(layout, rules)?);
+    let path = fixtures::path_of_last(layout, rules);
     let mut pass = || {
         let facts = gate::facts("GET", black_box(&path), Some(&text), None);
         matches!(gate::evaluate(&mut verifier, &facts, NOW, &mut Attempt::default()), Progress::Done(Outcome::Pass(_)))
