@@ -121,3 +121,24 @@ fn kept(file: &Path) -> Result<Counts> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Arguments> {
+        Arguments::read(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_on_the_command_line_is_said() {
+        let whole = "--valgrind v --compiler rustc --target t --counts c --dumps d";
+        let given = read(&format!("{whole} --accept")).unwrap();
+        assert!(given.accept && !read(whole).unwrap().accept);
+        assert_eq!((given.counts, given.made_with.to_string()), (PathBuf::from("c"), "rustc for t".to_owned()));
+        for (line, expected) in [("", "are needed"), ("--valgrind", "needs a value"), ("--fast yes", "--fast is not known")] {
+            let error = format!("{:#}", read(line).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
