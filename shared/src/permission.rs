@@ -119,7 +119,9 @@ impl PermissionSet {
             return Err(PermissionError::Count);
         }
         let permissions = sorted(permissions);
-        let needless = |p: &Permission| permissions.iter().any(|other| other != p && other.covers(p));
+        // Each is there once, so only one with a wildcard can cover another.
+        let wild: Vec<&Permission> = permissions.iter().filter(|p| p.0.ends_with('*')).collect();
+        let needless = |p: &Permission| wild.iter().any(|other| *other != p && other.covers(p));
         Ok(Self(permissions.iter().filter(|p| !needless(p)).cloned().collect()))
     }
 

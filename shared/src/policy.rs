@@ -229,41 +229,73 @@ pub enum Requirement<'p> {
     Anonymous,
 }
 
-/// A policy made ready for matching: rules are found by the first segment of the path, so a request looks
-/// at the few that can match it.
+/// A policy made ready for matching: a tree of the segments of its paths, so that a request looks only at rules whose path is its own,
+/// however many there are.
 #[derive(Clone, Debug, Default)]
 pub struct CompiledPolicy {
     fallback: Fallback,
     rules: Vec<CompiledRule>,
-    by_first_segment: HashMap<Box<str>, Vec<usize>>,
-    any_first_segment: Vec<usize>,
+    root: Node,
 }
 
 #[derive(Clone, Debug)]
 struct CompiledRule {
     methods: Vec<Box<str>>,
-    segments: Vec<Box<str>>,
-    open_ended: bool,
+    path: Box<str>,
     permission: Option<Permission>,
     anonymous: bool,
     bearer_to_origin: bool,
 }
 
+/// Where some segments lead, and the rules that end there, in order.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    /// By the next segment, decoded: it can be written in more than one way.
+    next: HashMap<Box<[u8]>, Node>,
+    /// Whatever the next segment is.
+    any: Option<Box<Node>>,
+    /// Rules for what ends here.
+    here: Vec<usize>,
+    /// Rules for all that is here and below.
+    below: Vec<usize>,
+}
+
+impl Node {
+    fn insert(&mut self, path: &str, at: usize) {
+        let mut node = self;
+        for segment in segments(path) {
+            if segment == "**" {
+                return node.below.push(at);
+            }
+            node = match segment {
+                "*" => node.any.get_or_insert_default(),
+                named => node.next.entry(path::decoded(named).into()).or_default(),
+            };
+        }
+        node.here.push(at);
+    }
+
+    /// The first of the rules that match, and of `best`. `rest`: the segments that lead on from here.
+    fn first_match<'s>(&self, mut rest: impl Iterator<Item = &'s str> + Clone, takes: &impl Fn(usize) -> bool, mut best: usize) -> usize {
+        let first = |rules: &[usize], best: usize| rules.iter().copied().take_while(|at| *at < best).find(|at| takes(*at)).unwrap_or(best);
+        best = first(&self.below, best);
+        let Some(segment) = rest.next() else { return first(&self.here, best) };
+        let named = self.next.get(&*path::decoded(segment));
+        for node in named.into_iter().chain(self.any.as_deref()) {
+            best = node.first_match(rest.clone(), takes, best);
+        }
+        best
+    }
+}
+
 impl CompiledPolicy {
     /// Compiles a policy without [`Policy::problems`].
     pub fn new(policy: &Policy) -> Self {
-        let mut compiled = Self { fallback: policy.default, ..Self::default() };
+        let mut root = Node::default();
         for (at, rule) in policy.rules.iter().enumerate() {
-            let rule = CompiledRule::new(rule);
-            match rule.segments.first() {
-                Some(first) if has_one_spelling(first) => {
-                    compiled.by_first_segment.entry(first.clone()).or_default().push(at);
-                }
-                _ => compiled.any_first_segment.push(at),
-            }
-            compiled.rules.push(rule);
+            root.insert(&rule.path, at);
         }
-        compiled
+        Self { fallback: policy.default, rules: policy.rules.iter().map(CompiledRule::new).collect(), root }
     }
 
     /// What the first matching rule asks of `method` and `path`, which has passed [`path::check`]. A
@@ -277,65 +309,33 @@ impl CompiledPolicy {
     }
 
     /// The path of the rule at this place, as it was written but for a slash at its end.
-    pub fn path_of(&self, at: usize) -> Option<String> {
-        let rule = self.rules.get(at)?;
-        let mut path = String::new();
-        for segment in &rule.segments {
-            path += "/";
-            path += segment;
-        }
-        if rule.open_ended {
-            path += "/**";
-        } else if path.is_empty() {
-            path += "/";
-        }
-        Some(path)
+    pub fn path_of(&self, at: usize) -> Option<&str> {
+        Some(&self.rules.get(at)?.path)
     }
 
     /// The place, from 0, of the rule that [`CompiledPolicy::requirement`] goes by.
     pub fn first_match(&self, method: &str, path: &str) -> Option<usize> {
-        let first = segments(path).next().unwrap_or_default();
-        let named = self.by_first_segment.get(first).map_or(&[][..], Vec::as_slice);
-        let mut named = named.iter().copied().peekable();
-        let mut any = self.any_first_segment.iter().copied().peekable();
-        loop {
-            let next = match (named.peek(), any.peek()) {
-                (Some(a), Some(b)) if a < b => named.next(),
-                (_, Some(_)) => any.next(),
-                (_, None) => named.next(),
-            };
-            match next {
-                Some(at) if self.rules.get(at).is_some_and(|rule| rule.matches(method, path)) => return Some(at),
-                Some(_) => {}
-                None => return None,
-            }
-        }
+        let takes = |at: usize| self.rules.get(at).is_some_and(|rule| rule.takes(method));
+        let none = self.rules.len();
+        Some(self.root.first_match(segments(path), &takes, none)).filter(|at| *at < none)
     }
 }
 
 impl CompiledRule {
     fn new(rule: &Rule) -> Self {
-        let mut segments: Vec<Box<str>> = segments(&rule.path).map(Into::into).collect();
-        let open_ended = segments.pop_if(|last| &**last == "**").is_some();
+        let path = rule.path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&rule.path);
         Self {
             methods: rule.methods.iter().map(|m| m.as_str().into()).collect(),
-            segments,
-            open_ended,
+            path: path.into(),
             permission: rule.permission.clone(),
             anonymous: rule.anonymous,
             bearer_to_origin: rule.bearer.is_some(),
         }
     }
 
-    fn matches(&self, method: &str, path: &str) -> bool {
+    fn takes(&self, method: &str) -> bool {
         let named = |method: &str| self.methods.iter().any(|named| &**named == method);
-        let method = if method == "HEAD" && !named("HEAD") { "GET" } else { method };
-        if !self.methods.is_empty() && !named(method) {
-            return false;
-        }
-        let mut rest = segments(path);
-        let same = self.segments.iter().all(|want| rest.next().is_some_and(|got| &**want == "*" || path::same_segment(want, got)));
-        same && (self.open_ended || rest.next().is_none())
+        self.methods.is_empty() || named(method) || (method == "HEAD" && named("GET"))
     }
 
     fn requirement(&self) -> Requirement<'_> {
@@ -346,14 +346,8 @@ impl CompiledRule {
     }
 }
 
-/// Whether every path that has this segment writes it like this: only of the unreserved characters (RFC 3986 §2.3) may none
-/// be percent-encoded ([`path::check`]). Another segment (`a:b`, which may come as `a%3Ab`) cannot be looked up by its text.
-fn has_one_spelling(segment: &str) -> bool {
-    segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
-}
-
 /// The segments of a path without the slash before the first and one after the last; `/` has none.
-fn segments(path: &str) -> impl Iterator<Item = &str> {
+fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
     let inner = path.strip_prefix('/').unwrap_or(path);
     let inner = inner.strip_suffix('/').unwrap_or(inner);
     inner.split('/').filter(|segment| !segment.is_empty())

@@ -342,7 +342,7 @@ impl Verifier {
     pub fn matched_rule(&self, method: &str, path: &str) -> Option<(usize, String)> {
         let policy = self.policy.compiled();
         let at = policy.first_match(method, path)?;
-        Some((at, policy.path_of(at)?))
+        Some((at, policy.path_of(at)?.to_owned()))
     }
 
     /// Whether the background poll is due; it is marked as begun. Call it when there is traffic.
