@@ -60,8 +60,13 @@ impl Provider {
             return Err(wrong("cnf", "binds it to a key, and such tokens are not taken"));
         }
         let owner = OwnerId::new(claims.text(&self.owner)?).map_err(|error| wrong(&self.owner, error.to_string()))?;
-        if self.owner == "email" && jws.claims.get("email_verified").is_some_and(|verified| *verified != Value::Bool(true)) {
-            return Err(wrong("email", "is not verified"));
+        if self.owner == "email" {
+            match jws.claims.get("email_verified") {
+                Some(Value::Bool(true)) => {}
+                None if !self.verifies_addresses() => {}
+                None => return Err(wrong("email_verified", "is missing, and an address that is not verified names nobody")),
+                Some(_) => return Err(wrong("email", "is not verified")),
+            }
         }
         let company = match &self.company {
             Some(name) => CompanyId::new(claims.text(name)?).map_err(|error| wrong(name, error.to_string()))?,

@@ -122,6 +122,24 @@ impl Provider {
         self.followed(&configuration, "jwks_uri").filter(|_| own)
     }
 
+    /// What is wrong with a configuration that does not do, for whoever set this up; `needed`: what must be in it besides the keys.
+    pub fn fault(&self, configuration: &str, needed: &[&str]) -> String {
+        let Ok(configuration) = serde_json::from_str::<Value>(configuration) else {
+            return "the identity provider's configuration is not JSON".into();
+        };
+        if configuration.get("issuer").and_then(Value::as_str) != Some(&self.issuer) {
+            return "the identity provider's configuration names another issuer than OIDC_ISSUER".into();
+        }
+        let missing = ["jwks_uri"].iter().chain(needed).find(|name| self.followed(&configuration, name).is_none());
+        format!("the identity provider's configuration has no {} that may be followed", missing.unwrap_or(&"address"))
+    }
+
+    /// Whether it says of an address that its owner has proven it. Cloudflare Access says nothing of the kind: it lets nobody in
+    /// before that.
+    pub(super) fn verifies_addresses(&self) -> bool {
+        matches!(self.keys, Keys::Discovered(_))
+    }
+
     /// The URL that a configuration calls `name`, where it may be followed.
     pub(super) fn followed(&self, configuration: &Value, name: &str) -> Option<String> {
         let url = configuration.get(name)?.as_str()?;
@@ -258,6 +276,26 @@ mod tests {
         ] {
             assert!(!is_allowed(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_configuration_is_named() {
+        let [provider, _] = read(&[("OIDC_ISSUER", "https://tenant.example"), ("OIDC_AUDIENCE", "keyward")]).unwrap();
+        let provider = provider.unwrap();
+        let whole = serde_json::json!({"issuer": "https://tenant.example", "jwks_uri": "https://tenant.example/jwks",
+            "authorization_endpoint": "https://tenant.example/auth", "token_endpoint": "https://tenant.example/token"});
+        for (name, value, words) in [
+            ("issuer", "https://tenant.example/", "another issuer than OIDC_ISSUER"),
+            ("jwks_uri", "/jwks", "no jwks_uri"),
+            ("authorization_endpoint", "http://tenant.example/auth", "no authorization_endpoint"),
+            ("token_endpoint", "", "no token_endpoint"),
+        ] {
+            let mut changed = whole.clone();
+            changed[name] = value.into();
+            let fault = provider.fault(&changed.to_string(), &["authorization_endpoint", "token_endpoint"]);
+            assert!(fault.contains(words) && (value.is_empty() || !fault.contains(value)), "{name}: {fault}");
+        }
+        assert!(provider.fault("<html>", &[]).contains("not JSON"));
     }
 
     #[test]

@@ -498,7 +498,15 @@ fn an_address_that_is_not_verified_names_nobody() {
     let by_email = Provider { owner: "email".into(), ..provider() };
     let with = |changed: Value| read(&by_email, &token("ed25519", &json!({}), &claims_with(&changed)), &all_keys());
     let owner = |changed: Value| with(changed).map(|token| token.owner.to_string());
-    assert_eq!(owner(json!({"email": "ann@acme.example"})).as_deref(), Ok("ann@acme.example"));
+    assert!(owner(json!({"email": "ann@acme.example"})).unwrap_err().contains("email_verified is missing"));
+    let access = Provider { keys: super::provider::Keys::At("https://issuer.example/certs".into()), ..by_email.clone() };
+    let asserted = |changed: Value| read(&access, &token("ed25519", &json!({}), &claims_with(&changed)), &all_keys());
+    assert_eq!(
+        asserted(json!({"email": "ann@acme.example"})).unwrap().owner.as_str(),
+        "ann@acme.example",
+        "Access lets in who has proven it"
+    );
+    assert!(asserted(json!({"email": "ann@acme.example", "email_verified": false})).is_err());
     assert_eq!(owner(json!({"email": "ann@acme.example", "email_verified": true})).as_deref(), Ok("ann@acme.example"));
     for not in [json!(false), json!("true"), json!(0)] {
         assert!(with(json!({"email": "ann@acme.example", "email_verified": not})).unwrap_err().contains("not verified"));
