@@ -20,10 +20,27 @@ const STALE: Millis = Millis::from_secs(86_400);
 const PAUSE_AFTER_FAILURE: Millis = Millis::from_secs(10);
 const PAUSE_AFTER_LOOKING: Millis = Millis::from_secs(60);
 
-/// The site cannot be reached, and nothing recent is known.
+/// Why nothing recent is known of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a document that is needed cannot be fetched")]
-pub struct Unreachable;
+pub enum NotFetched {
+    /// The site cannot be reached, or cannot answer now.
+    #[error("a document that is needed cannot be fetched")]
+    Unreachable,
+    /// The site answers, with this status, that there is no such document to be had.
+    #[error("a document that is needed is answered with {0}")]
+    Refused(u16),
+}
+
+impl NotFetched {
+    /// What an answer that is not 200 means. Redirects are not followed; what asks to come later passes by itself.
+    const fn of(status: u16) -> Self {
+        match status {
+            408 | 425 | 429 => Self::Unreachable,
+            300..=499 => Self::Refused(status),
+            _ => Self::Unreachable,
+        }
+    }
+}
 
 /// What is known of the documents that were asked for. Their addresses come from the settings, so they are few.
 #[derive(Debug, Default)]
@@ -34,12 +51,12 @@ struct Known {
     body: Option<Rc<str>>,
     fetched_at: Millis,
     fresh_until: Millis,
-    failed_at: Option<Millis>,
+    failed: Option<(Millis, NotFetched)>,
 }
 
 impl Documents {
     /// The document at `url`, at most a day old.
-    pub async fn get<O: Outside>(&self, outside: &O, now: Millis, url: &str) -> Result<Rc<str>, Unreachable> {
+    pub async fn get<O: Outside>(&self, outside: &O, now: Millis, url: &str) -> Result<Rc<str>, NotFetched> {
         let known = self.known(url);
         match known.body {
             Some(body) if now < known.fresh_until => Ok(body),
@@ -50,30 +67,34 @@ impl Documents {
     /// The document at `url` as it is now, because what was looked for is not in the one that is known: fetched once a
     /// minute at most, so that made-up names cost the site nothing. Where it cannot be fetched now, nobody knows whether what
     /// is looked for is there: then the one that is known is no answer.
-    pub async fn again<O: Outside>(&self, outside: &O, now: Millis, url: &str) -> Result<Rc<str>, Unreachable> {
+    pub async fn again<O: Outside>(&self, outside: &O, now: Millis, url: &str) -> Result<Rc<str>, NotFetched> {
         let known = self.known(url);
         match known.body {
             Some(body) if now < known.fetched_at.plus(PAUSE_AFTER_LOOKING) => Ok(body),
             _ => {
                 let body = self.fetch(outside, now, url).await?;
-                if self.known(url).failed_at.is_none() { Ok(body) } else { Err(Unreachable) }
+                self.known(url).failed.map_or(Ok(body), |(_, why)| Err(why))
             }
         }
     }
 
-    async fn fetch<O: Outside>(&self, outside: &O, now: Millis, url: &str) -> Result<Rc<str>, Unreachable> {
+    async fn fetch<O: Outside>(&self, outside: &O, now: Millis, url: &str) -> Result<Rc<str>, NotFetched> {
         let known = self.known(url);
-        let usable = || known.body.clone().filter(|_| now < known.fetched_at.plus(STALE)).ok_or(Unreachable);
-        if known.failed_at.is_some_and(|at| now < at.plus(PAUSE_AFTER_FAILURE)) {
-            return usable();
+        let usable = |why| known.body.clone().filter(|_| now < known.fetched_at.plus(STALE)).ok_or(why);
+        if let Some((_, why)) = known.failed.filter(|(at, _)| now < at.plus(PAUSE_AFTER_FAILURE)) {
+            return usable(why);
         }
-        let Some(fetched) = outside.get(url).await.filter(|fetched| fetched.status == 200) else {
-            self.0.borrow_mut().entry(url.to_owned()).or_default().failed_at = Some(now);
-            return usable();
+        let fetched = match outside.get(url).await {
+            Some(fetched) if fetched.status == 200 => fetched,
+            other => {
+                let why = other.map_or(NotFetched::Unreachable, |fetched| NotFetched::of(fetched.status));
+                self.0.borrow_mut().entry(url.to_owned()).or_default().failed = Some((now, why));
+                return usable(why);
+            }
         };
         let body: Rc<str> = fetched.body.into();
         let fresh = fetched.max_age_s.map_or(FRESH, Millis::from_secs).clamp(LEAST_FRESH, MOST_FRESH);
-        let known = Known { body: Some(Rc::clone(&body)), fetched_at: now, fresh_until: now.plus(fresh), failed_at: None };
+        let known = Known { body: Some(Rc::clone(&body)), fetched_at: now, fresh_until: now.plus(fresh), failed: None };
         self.0.borrow_mut().insert(url.to_owned(), known);
         Ok(body)
     }
@@ -102,7 +123,7 @@ mod tests {
         task::{Context, Poll, Waker},
     };
 
-    use super::*;
+    use super::{NotFetched::Unreachable, *};
     use crate::front::{Fetched, Object, Said};
 
     const URL: &str = "https://issuer.example/keys";
@@ -112,6 +133,7 @@ mod tests {
     struct Site {
         asked: Cell<u32>,
         down: Cell<bool>,
+        gone: Cell<u16>,
         max_age_s: Cell<Option<u64>>,
     }
 
@@ -133,7 +155,7 @@ mod tests {
         async fn get(&self, url: &str) -> Option<Fetched> {
             assert_eq!(url, URL);
             self.asked.set(self.asked.get() + 1);
-            let status = if self.down.get() { 500 } else { 200 };
+            let status = if self.down.get() { 500 } else { self.gone.get().max(200) };
             Some(Fetched { status, body: self.asked.get().to_string(), max_age_s: self.max_age_s.get() })
         }
     }
@@ -176,6 +198,27 @@ mod tests {
         assert_eq!((get(709).as_deref(), site.asked.get()), (Ok("2"), 3));
         assert_eq!(get(10 + 86_399).as_deref(), Ok("2"));
         assert_eq!(get(10 + 86_400 + 10), Err(Unreachable));
+    }
+
+    #[test]
+    fn a_document_that_is_not_there_is_told_from_a_site_that_is_down() {
+        for (status, expected) in [
+            (404, NotFetched::Refused(404)),
+            (403, NotFetched::Refused(403)),
+            (302, NotFetched::Refused(302)),
+            (429, Unreachable),
+            (408, Unreachable),
+            (500, Unreachable),
+            (503, Unreachable),
+            (204, Unreachable),
+        ] {
+            let (site, documents) = (Site::default(), Documents::default());
+            site.gone.set(status);
+            let get = |seconds: u64| at_once(documents.get(&site, Millis::from_secs(1_000_000 + seconds), URL));
+            assert_eq!((get(0), get(5), site.asked.get()), (Err(expected), Err(expected), 1), "{status}");
+            site.gone.set(200);
+            assert!(get(10).is_ok());
+        }
     }
 
     #[test]

@@ -132,12 +132,12 @@ fn place(request: &Request) -> Result<Place, Answer> {
         });
     }
     let (found, methods): (_, &[&str]) = match path {
-        "/" => (Place::Start, &["GET", "HEAD"]),
+        "/" | "/admin" => (Place::Start, &["GET", "HEAD"]),
         "/health" => (Place::Health, &["GET", "HEAD"]),
         page::SIGN_IN_PATH => (Place::SignIn, &["GET", "HEAD"]),
         page::CALLBACK_PATH => (Place::Callback, &["GET", "HEAD"]),
-        "/sign-out" => (Place::SignOut, &["POST"]),
-        "/sign-out/everywhere" => (Place::SignOutEverywhere, &["POST"]),
+        page::SIGN_OUT_PATH => (Place::SignOut, &["POST"]),
+        page::SIGN_OUT_EVERYWHERE_PATH => (Place::SignOutEverywhere, &["POST"]),
         _ if path.starts_with(pages::ADMIN) => return Ok(Place::Page),
         _ if path.starts_with("/assets/") => (Place::Asset, &["GET", "HEAD"]),
         _ => return Err(request.refuse(Code::NotFound, "there is no such path")),
@@ -170,7 +170,7 @@ pub async fn answer<O: Outside>(request: &Request, context: &Context<'_, O>) -> 
     let answer = match place(request) {
         Err(answer) => answer,
         Ok(Place::Api(found)) => api::answer(request, &found, context).await,
-        Ok(Place::Start) => Answer::redirect(page::KEYS_PATH),
+        Ok(Place::Start) => Answer::redirect(page::START_PATH),
         Ok(Place::Health) => Answer::json(200, r#"{"status":"ok"}"#.into()),
         Ok(Place::Asset) => {
             page::asset(&request.target.path).map_or_else(|| request.refuse(Code::NotFound, "there is no such file"), Answer::asset)

@@ -122,7 +122,8 @@ impl Request {
     }
 
     /// Whether the browser says that a page of this very origin sent it. Browsers that do not say where a request comes
-    /// from (`Sec-Fetch-Site`) send the `Origin`.
+    /// from (`Sec-Fetch-Site`) send the `Origin`; with a form as well only where the page's referrer policy tells the own site
+    /// where it comes from (`page::SECURITY_HEADERS`), else `null`.
     pub(super) fn is_same_origin(&self) -> bool {
         match (&self.headers.sec_fetch_site, &self.headers.origin) {
             (Some(site), _) => site == "same-origin",

@@ -424,7 +424,7 @@ fn a_link_signs_in_and_looking_at_it_does_not_use_it_up() {
     let objects = Script::saying([(200, json!({"token": "kws_t", "max_age_s": 60}))]);
     let answer = run(&request("GET", &url), &objects);
     assert_eq!(objects.asked(), [(Object::Shard(Shard::of(&company("demo"))), REDEEM)]);
-    assert_eq!((answer.status, header(&answer, "location")), (303, Some("/admin/keys")));
+    assert_eq!((answer.status, header(&answer, "location")), (303, Some("/admin/")));
     assert!(header(&answer, "set-cookie").unwrap().starts_with("__Host-keyward=kws_t;"));
 
     alone(&request("HEAD", &url));
@@ -455,6 +455,17 @@ fn signing_out_ends_the_session_first_and_is_not_done_by_other_sites() {
     assert!(header(&answer, "set-cookie").unwrap().contains("Max-Age=0"));
     let answer = run(&request, &Script::default());
     assert_eq!((answer.status, header(&answer, "set-cookie")), (503, None));
+    let html = String::from_utf8(answer.body.into_owned()).unwrap();
+    assert!(
+        html.contains(r#"method="post" action="/sign-out""#) && !html.contains("href=\"\""),
+        "a form, for the address takes no other: {html}"
+    );
+}
+
+#[test]
+fn a_page_tells_its_own_site_where_a_form_comes_from_and_no_other() {
+    // Without that, browsers that know no Sec-Fetch-Site send `Origin: null` with every form, which is refused.
+    assert_eq!(header(&alone(&request("GET", "/admin/keys")), "referrer-policy"), Some("same-origin"));
 }
 
 #[test]

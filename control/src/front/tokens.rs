@@ -2,8 +2,9 @@
 //! not is `oidc`'s business. An issuer that cannot be reached is 503, never 401: then nobody knows.
 
 use keyward_shared::problem::Code;
+use serde_json::json;
 
-use super::{Answer, Context, Outside, Request};
+use super::{Answer, Context, Outside, Request, documents::NotFetched};
 use crate::{
     call::Token,
     oidc::{Invalid, Missing, Provider, Unproven, claims::Disproof, provider::Keys},
@@ -25,44 +26,75 @@ pub(super) async fn verify<O: Outside>(
     // What it says is looked at first: a token that is no good costs the issuer nothing.
     let unproven = provider.read(text, &context.settings.common.operator_company, context.now).map_err(refused)?;
     match prove(&unproven, provider, context).await {
-        Some(Ok(token)) => Ok(token),
-        Some(Err(invalid)) => Err(refused(invalid)),
-        None => {
+        Ok(Ok(token)) => Ok(token),
+        Ok(Err(invalid)) => Err(refused(invalid)),
+        Err(trouble) => {
+            if let Trouble::Unusable(why) = &trouble {
+                let line = json!({"level": "error", "event": "identity_provider_unusable", "request_id": request.id, "because": why});
+                context.outside.log(&line);
+            }
             let answer = request.refuse(Code::Unavailable, "the keys of the token's issuer cannot be fetched; try again");
             Err(answer.with("Retry-After", "10"))
         }
     }
 }
 
-/// What `read` finds in a provider's configuration: in the one that is known, else in the one that is there now.
-pub(super) async fn configured<O: Outside, T>(at: &str, context: &Context<'_, O>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
-    let Context { outside, documents, now, .. } = *context;
-    match read(&documents.get(outside, now, at).await.ok()?) {
-        Some(found) => Some(found),
-        None => read(&documents.again(outside, now, at).await.ok()?),
+/// Why a provider's documents do not help.
+pub(super) enum Trouble {
+    /// They do not come, which will pass.
+    Away,
+    /// They come, or are not there, and it stays so until somebody sets something right: why.
+    Unusable(String),
+}
+
+impl From<NotFetched> for Trouble {
+    fn from(not: NotFetched) -> Self {
+        match not {
+            NotFetched::Unreachable => Self::Away,
+            NotFetched::Refused(status) => {
+                Self::Unusable(format!("the identity provider answers {status} where its configuration or its keys should be"))
+            }
+        }
     }
 }
 
-/// Holds a token against its issuer's keys; `None` where they are not to be had.
+/// What `read` finds in a provider's configuration: in the one that is known, else in the one that is there now. An error of `read`
+/// says what is wrong with it.
+pub(super) async fn configured<O: Outside, T>(
+    at: &str,
+    context: &Context<'_, O>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Trouble> {
+    let Context { outside, documents, now, .. } = *context;
+    match read(&documents.get(outside, now, at).await?) {
+        Ok(found) => Ok(found),
+        Err(_) => read(&documents.again(outside, now, at).await?).map_err(Trouble::Unusable),
+    }
+}
+
+/// Holds a token against its issuer's keys.
 pub(super) async fn prove<O: Outside>(
     unproven: &Unproven<'_>,
     provider: &Provider,
     context: &Context<'_, O>,
-) -> Option<Result<Token, Invalid>> {
+) -> Result<Result<Token, Invalid>, Trouble> {
     let Context { outside, documents, now, .. } = *context;
     let url = match &provider.keys {
         Keys::At(url) => url.clone(),
-        Keys::Discovered(at) => configured(at, context, |configuration| provider.discovered(configuration)).await?,
+        Keys::Discovered(at) => {
+            let read = |configuration: &str| provider.discovered(configuration).ok_or_else(|| provider.fault(configuration, &[]));
+            configured(at, context, read).await?
+        }
     };
-    let mut outcome = unproven.proven(&documents.get(outside, now, &url).await.ok()?);
+    let mut outcome = unproven.proven(&documents.get(outside, now, &url).await?);
     if matches!(outcome, Err(Disproof::Key(_))) {
         // Keys are rotated: the one that is missing may be new.
-        outcome = unproven.proven(&documents.again(outside, now, &url).await.ok()?);
+        outcome = unproven.proven(&documents.again(outside, now, &url).await?);
     }
     match outcome {
-        Ok(token) => Some(Ok(token)),
-        Err(Disproof::Invalid(invalid)) => Some(Err(invalid)),
-        Err(Disproof::Key(Missing::NoKey)) => Some(Err(Invalid::UnknownKey)),
-        Err(Disproof::Key(Missing::NoKeySet)) => None,
+        Ok(token) => Ok(Ok(token)),
+        Err(Disproof::Invalid(invalid)) => Ok(Err(invalid)),
+        Err(Disproof::Key(Missing::NoKey)) => Ok(Err(Invalid::UnknownKey)),
+        Err(Disproof::Key(Missing::NoKeySet)) => Err(Trouble::Unusable("what the identity provider has as its keys is no key set".into())),
     }
 }

@@ -12,6 +12,8 @@ use super::{base64url, to_base64url};
 pub const COOKIE: &str = "__Host-keyward-sign-in";
 /// For how long somebody may take to sign in there: 10 minutes.
 pub const LIFETIME: Millis = Millis::from_secs(600);
+/// For how long the browser keeps it: whoever comes back too late is told so, and gets to where they wanted to go by beginning again.
+pub const KEPT: Millis = Millis::from_secs(86_400);
 
 const CONTEXT: &[u8] = b"keyward sign-in attempt v1\n";
 
@@ -74,13 +76,17 @@ impl Attempt {
 
     /// Reads a cookie's value.
     pub fn from_cookie(value: &str, secrets: &SecretList, now: Millis) -> Result<Self, Lost> {
-        let (body, mac) = value.split_once('.').ok_or(Lost::Unknown)?;
-        if !secrets.verify_hex(&[CONTEXT, body.as_bytes()], mac) {
-            return Err(Lost::Unknown);
-        }
-        let json = base64url(body).ok_or(Lost::Unknown)?;
-        let attempt: Self = serde_json::from_slice(&json).map_err(|_| Lost::Unknown)?;
+        let attempt = Self::begun(value, secrets).ok_or(Lost::Unknown)?;
         if now < attempt.expires_at { Ok(attempt) } else { Err(Lost::Expired) }
+    }
+
+    /// The attempt of a cookie's value that was made here, also when it is too late for it.
+    pub fn begun(value: &str, secrets: &SecretList) -> Option<Self> {
+        let (body, mac) = value.split_once('.')?;
+        if !secrets.verify_hex(&[CONTEXT, body.as_bytes()], mac) {
+            return None;
+        }
+        serde_json::from_slice(&base64url(body)?).ok()
     }
 }
 

@@ -12,9 +12,12 @@ use super::{
     provider::{CLIENT_ID, Keys},
 };
 
+/// What of a provider's configuration is needed besides its keys.
+pub const ENDPOINTS: [&str; 2] = ["authorization_endpoint", "token_endpoint"];
 /// What is asked for, where the settings say nothing.
 const SCOPES: &str = "openid profile email";
 const MAX_TEXT: usize = 512;
+const CHOOSE: &str = "select_account";
 
 /// A client of the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct Endpoints {
     authorization: String,
     token: String,
     method: Method,
+    /// How the provider is asked to let people say anew who they are.
+    prompt: &'static str,
     /// Whether every answer names the provider in `iss` (RFC 9207 §3).
     pub names_itself: bool,
 }
@@ -83,6 +88,8 @@ pub enum Exchanged {
     Refused,
     /// The provider does not take this client, or not this way: its word for that.
     Misconfigured(&'static str),
+    /// It takes the code, and does not say who has signed in.
+    NoIdToken,
     /// Nothing that can be used: an outage.
     Nothing,
 }
@@ -133,6 +140,7 @@ pub fn exchanged(status: u16, body: &str) -> Exchanged {
         (200 | 400..=403, _, Some(error)) if !matches!(declined(error), Declined::Unavailable) => {
             Exchanged::Misconfigured(misconfigured(error))
         }
+        (200, None, None) => Exchanged::NoIdToken,
         _ => Exchanged::Nothing,
     }
 }
@@ -186,17 +194,21 @@ impl Client {
             Some(Value::Array(methods)) => methods.iter().any(|named| named.as_str() == Some(method.name())),
             _ => method == Method::Basic, // the one of a provider that names none
         };
+        // A provider that lets people choose shows what they have to choose from; all others at least ask again (Core §15.1).
+        let lets_choose = |prompts: &Value| prompts.as_array().is_some_and(|list| list.iter().any(|prompt| prompt == CHOOSE));
+        let prompt = if configuration.get("prompt_values_supported").is_some_and(lets_choose) { CHOOSE } else { "login" };
         let usual = if !takes(Method::Basic) && takes(Method::Post) { Method::Post } else { Method::Basic };
         Some(Endpoints {
             authorization: self.provider.followed(&configuration, "authorization_endpoint")?,
             token: self.provider.followed(&configuration, "token_endpoint")?,
             method: self.method.unwrap_or(usual),
+            prompt,
             names_itself: configuration.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
         })
     }
 
-    /// The address at the provider where a browser goes to sign somebody in.
-    pub fn way(&self, endpoints: &Endpoints, attempt: &Attempt, redirect_uri: &str) -> String {
+    /// The address at the provider where a browser goes to sign somebody in; `another`: not as who the provider knows them to be.
+    pub fn way(&self, endpoints: &Endpoints, attempt: &Attempt, redirect_uri: &str, another: bool) -> String {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([
                 ("response_type", "code"),
@@ -208,6 +220,7 @@ impl Client {
                 ("code_challenge", &attempt.challenge()),
                 ("code_challenge_method", "S256"),
             ])
+            .extend_pairs(another.then_some(("prompt", endpoints.prompt)))
             .finish();
         let separator = match endpoints.authorization.split_once('?') {
             None => "?",
@@ -309,7 +322,7 @@ mod tests {
         let endpoints =
             client.endpoints(&configuration(&json!({"authorization_endpoint": "https://login.example/auth?tenant=7"}))).unwrap();
         let attempt = attempt();
-        let way = client.way(&endpoints, &attempt, "https://control.example/sign-in/callback");
+        let way = client.way(&endpoints, &attempt, "https://control.example/sign-in/callback", false);
         let (place, query) = way.split_once('?').unwrap();
         assert_eq!(place, "https://login.example/auth");
         let expected = [
@@ -325,6 +338,21 @@ mod tests {
         ];
         assert_eq!(pairs(query), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(!way.contains(&attempt.verifier), "the verifier stays");
+    }
+
+    #[test]
+    fn whoever_wants_to_be_somebody_else_is_asked_anew_in_a_way_that_the_provider_knows() {
+        let client = client(&[]);
+        for (supported, prompt) in [
+            (Value::Null, "login"),
+            (json!(["none", "login"]), "login"),
+            (json!(["login", "select_account"]), "select_account"),
+            (json!("select_account"), "login"),
+        ] {
+            let endpoints = client.endpoints(&configuration(&json!({"prompt_values_supported": supported}))).unwrap();
+            let way = |another| client.way(&endpoints, &attempt(), "https://control.example/sign-in/callback", another);
+            assert!(way(true).ends_with(&format!("&prompt={prompt}")) && !way(false).contains("prompt"), "{supported}");
+        }
     }
 
     #[test]
@@ -387,6 +415,7 @@ mod tests {
             Exchanged::IdToken(token) => format!("token {token}"),
             Exchanged::Refused => "refused".into(),
             Exchanged::Misconfigured(word) => format!("misconfigured {word}"),
+            Exchanged::NoIdToken => "no ID token".into(),
             Exchanged::Nothing => "nothing".into(),
         };
         for (status, body, expected) in [
@@ -395,8 +424,8 @@ mod tests {
             (401, json!({"error": "invalid_client"}), "misconfigured invalid_client"),
             (200, json!({"error": "invalid_grant", "id_token": "a.b.c"}), "refused"),
             (400, json!({"error": "<script>"}), "misconfigured another error"),
-            (200, json!({"access_token": "x"}), "nothing"),
-            (200, json!({"id_token": 7}), "nothing"),
+            (200, json!({"access_token": "x"}), "no ID token"),
+            (200, json!({"id_token": 7}), "no ID token"),
             (201, json!({"id_token": "a.b.c"}), "nothing"),
             (302, json!({}), "nothing"),
             (400, json!({}), "nothing"),

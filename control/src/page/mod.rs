@@ -44,18 +44,20 @@ pub use key::{
 };
 pub use keys::{Choice, Created, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
 pub use messages::{
-    SignInProblem, WayIn, left_access, link_problem, not_allowed, not_answered, not_found, not_signed_in, session_ended, sign_in_problem,
-    signed_in, unavailable,
+    ANOTHER, SignInProblem, WayIn, left_access, link_problem, not_allowed, not_answered, not_found, not_signed_in, not_signed_out,
+    session_ended, sign_in_problem, signed_in, unavailable,
 };
 pub use owners::{OWNERS_PATH, OwnerForm, OwnerPage, OwnersPage, PageOwner, owner, owners};
 pub use plot::{Bucket, By, filled, plot, spark};
 pub use policy::{HISTORY_PATH, Meanwhile, POLICY_PATH, PolicyPage, Propagation, SavedPolicy, Tried, policy};
 pub use policy_history::{Before, HistoryPage, PolicyVersion, VersionPage, policy_history, policy_version};
-pub use reader::Reader;
+pub use reader::{Reader, start};
 pub use secret::Drawing;
 pub use webhook::{Delivery, ReplayForm, WebhookPage, webhook};
 pub use webhooks::{PageWebhook, WEBHOOKS_PATH, WebhookForm, delete_webhook, new_webhook, webhook_created, webhooks};
 
+/// Where the administration begins: it leads on to the first part that is the reader's.
+pub const START_PATH: &str = "/admin/";
 /// Where the list of keys lives.
 pub const KEYS_PATH: &str = "/admin/keys";
 
@@ -63,6 +65,10 @@ pub const KEYS_PATH: &str = "/admin/keys";
 pub const SIGN_IN_PATH: &str = "/sign-in";
 /// Where the identity provider sends people back to.
 pub const CALLBACK_PATH: &str = "/sign-in/callback";
+/// Where one signs out in this browser.
+pub const SIGN_OUT_PATH: &str = "/sign-out";
+/// Where one signs out in all browsers.
+pub const SIGN_OUT_EVERYWHERE_PATH: &str = "/sign-out/everywhere";
 /// What to look at after a sign-in in a tab of its own.
 pub const SIGNED_IN_PATH: &str = "/admin/signed-in";
 /// Where the reader's own account is.
@@ -81,5 +87,6 @@ pub const SECURITY_HEADERS: &[(&str, &str)] = &[
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
+    // The own site gets it: without one, browsers send `Origin: null` with a form, and it could not be told from a stranger's.
+    ("referrer-policy", "same-origin"),
 ];

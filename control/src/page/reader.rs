@@ -50,6 +50,11 @@ impl Reader {
     }
 }
 
+/// The address of the first part that is the reader's.
+pub fn start(reader: &Reader) -> String {
+    Section::of(reader).find(|section| section.has_something_for(reader)).unwrap_or(Section::Keys).address(reader)
+}
+
 /// A part of the administration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
@@ -83,12 +88,23 @@ impl Section {
 
     fn is_for(self, reader: &Reader) -> bool {
         match self {
-            Self::Keys | Self::Account => true, // whoever may have none is told so there
+            Self::Keys | Self::Account => true, // who may have none is told so there, in the frame that leads to the rest
             Self::Owners => reader.may("keyward.owners"),
             Self::Companies | Self::Policy => reader.may(OPERATOR),
             Self::Audit => reader.may("keyward.audit"),
             Self::Webhooks => reader.may("keyward.keys") || reader.may(OPERATOR),
         }
+    }
+
+    fn has_something_for(self, reader: &Reader) -> bool {
+        let keys = ["keyward.keys.own", "keyward.keys", OPERATOR];
+        if self == Self::Keys { keys.iter().any(|permission| reader.may(permission)) } else { self.is_for(reader) }
+    }
+
+    /// The part that the page at `path` belongs to.
+    pub(super) fn at(path: &str) -> Self {
+        let is_in = |section: &Self| path.strip_prefix(section.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self::ALL.into_iter().find(is_in).unwrap_or(Self::Account)
     }
 
     pub(super) const fn title(self) -> &'static str {
@@ -141,5 +157,38 @@ mod tests {
         assert_eq!(seen(&["keyward.keys", "keyward.audit"]), ["API Keys", "Audit", "Webhooks"]);
         assert_eq!(seen(&["keyward.owners"]), ["API Keys", "Owners"]);
         assert_eq!(seen(&["*", "keyward.*", OPERATOR]).len(), 6);
+    }
+
+    #[test]
+    fn the_administration_begins_with_the_first_part_that_is_the_readers() {
+        let starts = |permissions: &[&str], elsewhere: Option<&str>| {
+            let permissions = PermissionSet::parse(permissions.iter().copied()).unwrap();
+            start(&Reader { permissions, elsewhere: elsewhere.map(Into::into), ..Reader::default() })
+        };
+        for (permissions, path) in [
+            (&["keyward.keys.own", "keyward.owners"][..], "/admin/keys"),
+            (&["keyward.keys"], "/admin/keys"),
+            (&[OPERATOR], "/admin/keys"),
+            (&["keyward.owners", "keyward.audit"], "/admin/owners"),
+            (&["keyward.audit", "orders.*"], "/admin/audit"),
+            (&["*"], "/admin/keys"),
+            (&[], "/admin/keys"),
+        ] {
+            assert_eq!(starts(permissions, None), path, "{permissions:?}");
+        }
+        assert_eq!(starts(&[OPERATOR], Some("acme")), "/admin/keys?company=acme");
+    }
+
+    #[test]
+    fn a_page_belongs_to_the_part_whose_address_its_own_begins_with() {
+        for (path, title) in [
+            ("/admin/keys", "API Keys"),
+            ("/admin/audit/verify", "Audit"),
+            ("/admin/policy/versions/7", "Policy"),
+            ("/admin/keysmith", "Your account"),
+            ("/admin/", "Your account"),
+        ] {
+            assert_eq!(Section::at(path).title(), title, "{path}");
+        }
     }
 }

@@ -8,13 +8,20 @@ use super::{
     form::Form,
 };
 use crate::{
-    page::{self, KEYS_PATH, WayIn},
+    page::{self, START_PATH, WayIn},
     settings::ControlSettings,
 };
 
 /// How one gets in here, and where one is led then.
 pub(in super::super) fn way_in(settings: &ControlSettings, return_to: &str) -> WayIn {
-    WayIn { provider: settings.sign_in.is_some(), return_to: return_to.to_owned() }
+    WayIn { provider: settings.sign_in.is_some(), access: false, return_to: return_to.to_owned() }
+}
+
+/// The same for somebody whose session has ended: it went before Cloudflare Access, which may have let them in all the same.
+pub(in super::super) fn way_in_again(request: &Request, settings: &ControlSettings, return_to: &str) -> WayIn {
+    let access =
+        settings.access.is_some() && request.headers.access_assertion.is_some() && credential::of_session(request, settings).is_some();
+    WayIn { access, ..way_in(settings, return_to) }
 }
 
 /// The answer to a request of somebody who is not signed in.
@@ -25,19 +32,19 @@ pub(super) fn answer<O>(request: &Request, context: &Context<'_, O>) -> Answer {
     {
         let kept = kept(&form);
         let all = kept.len() == form.sent().len();
-        return Answer::html(401, page::session_ended(&way_in(settings, page::SIGNED_IN_PATH), &kept, all));
+        return Answer::html(401, page::session_ended(&way_in_again(request, settings, page::SIGNED_IN_PATH), &kept, all));
     }
     let whole = match request.target.query.as_str() {
         "" => request.target.path.clone(),
         query => format!("{}?{query}", request.target.path),
     };
-    let here = within_admin(&whole).unwrap_or(KEYS_PATH);
+    let here = within_admin(&whole).unwrap_or(START_PATH);
     let let_in_by_access =
         settings.access.is_some() && request.headers.access_assertion.is_some() && credential::of_session(request, settings).is_none();
     let page = if let_in_by_access {
         page::sign_in_problem(&page::SignInProblem::Stranger(None), None)
     } else {
-        page::not_signed_in(&way_in(settings, here))
+        page::not_signed_in(&way_in_again(request, settings, here))
     };
     Answer::html(401, page)
 }

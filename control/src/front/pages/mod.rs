@@ -26,7 +26,7 @@ use self::visit::Visit;
 use super::{Answer, Context, Outside, Request, credential};
 use crate::page::{self, elsewhere};
 
-pub(super) use ended::way_in;
+pub(super) use ended::{way_in, way_in_again};
 pub(super) use visit::no_answer;
 
 /// Where all pages are.
@@ -50,6 +50,7 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
         Err(answer) => return kept(request, answer),
     };
     let answer = match segments.as_slice() {
+        [""] => Err(Answer::redirect(&page::start(&visit.reader))),
         ["account"] => Ok(account::show(&visit)),
         ["signed-in"] => Ok(Answer::html(200, page::signed_in())),
         ["keys"] => keys::list(&visit).await,
@@ -74,6 +75,7 @@ pub(super) async fn answer<O: Outside>(request: &Request, context: &Context<'_, 
     };
     let answer = match answer {
         Ok(answer) => answer,
+        Err(answer) if answer.status == 403 => Answer::html(403, page::not_allowed(Some((&visit.reader, &request.target.path)))),
         Err(answer) => kept(request, answer),
     };
     match (visit.company(), answer.location()) {
@@ -93,5 +95,7 @@ fn kept(request: &Request, answer: Answer) -> Answer {
     let Ok(sent) = form::Form::read(request) else { return answer };
     let target = &request.target;
     let action = if target.query.is_empty() { target.path.clone() } else { format!("{}?{}", target.path, target.query) };
-    Answer::html(503, page::not_answered(&action, &ended::kept(&sent))).with("Retry-After", "1")
+    let kept = ended::kept(&sent);
+    let all = kept.len() == sent.sent().len();
+    Answer::html(503, page::not_answered(&action, &kept, all)).with("Retry-After", "1")
 }

@@ -1,5 +1,6 @@
 //! One visit of a page: who looks at it, what they sent, and the calls of the API that the page makes in their name.
 
+use keyward_shared::ids::CompanyId;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -37,7 +38,7 @@ impl Told {
     pub(super) fn granted<T: for<'de> Deserialize<'de>>(self) -> Result<T, Answer> {
         match self.status {
             200..=299 => serde_json::from_value(self.body).map_err(|_| no_answer()),
-            403 => Err(Answer::html(403, page::not_allowed())),
+            403 => Err(Answer::html(403, page::not_allowed(None))), // `pages::answer` puts it into its frame
             404 => Err(Answer::html(404, page::not_found())),
             _ => Err(no_answer()),
         }
@@ -62,8 +63,19 @@ impl<'a, O: Outside> Visit<'a, O> {
         }
         let mut visit = Self { request, context, reader: Reader::default() };
         visit.reader = visit.get("/v1/whoami", &[]).await?.granted()?;
-        visit.reader.elsewhere = visit.parameter("company").filter(|company| *company != visit.reader.company);
+        visit.reader.elsewhere = visit.elsewhere()?;
         Ok(visit)
+    }
+
+    /// The company in the address, where it is not the reader's own. One that is unclear is nowhere: to take it for the reader's own
+    /// would show, and change, what is not meant.
+    fn elsewhere(&self) -> Result<Option<String>, Answer> {
+        let missing = || Answer::html(404, page::not_found());
+        let Some(company) = self.request.parameter("company").map_err(|_| missing())? else { return Ok(None) };
+        if CompanyId::new(&company).is_err() {
+            return Err(missing());
+        }
+        Ok(Some(company).filter(|company| *company != self.reader.company))
     }
 
     /// The company that is looked at, where the page's address names another one than the reader's: calls go there.

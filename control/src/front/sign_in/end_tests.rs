@@ -102,7 +102,7 @@ fn signing_out_everywhere_ends_all_sessions_of_who_asks() {
     assert_eq!(script.asked(), [(Object::Shard(Shard::of(&company("demo"))), END_SESSIONS)]);
     let asked: EndSessions = serde_json::from_str(&script.asked.borrow()[0].2).unwrap();
     assert!(matches!(asked.credential, Credential::Session { .. }));
-    assert_eq!((answer.status, header(&answer, "location")), (303, Some("/admin/keys")));
+    assert_eq!((answer.status, header(&answer, "location")), (303, Some("/admin/")));
     assert!(cookies(&answer)[0].contains("Max-Age=0"));
     // Whose session has ended already has to say first who they are.
     let answer = run_with(&with_client(), &own(post()), &Script::saying([(401, json!({}))]));
@@ -113,6 +113,7 @@ fn signing_out_everywhere_ends_all_sessions_of_who_asks() {
     for script in [Script::default(), failing] {
         let answer = run_with(&settings(), &own(post()), &script);
         assert_eq!((answer.status, cookies(&answer).len()), (503, 0), "what may live on is not called ended");
+        assert!(text(&answer).contains(r#"method="post" action="/sign-out/everywhere""#), "{}", text(&answer));
     }
     assert_eq!(code(&alone(&request("GET", "/sign-out/everywhere"))), "405 method_not_allowed");
 }
@@ -158,6 +159,17 @@ fn whom_access_lets_in_sees_the_pages_and_leaves_through_access() {
     let script = super::tests::script([certs()], [api_answer(401, &json!({"code": "unauthenticated"}))]);
     let answer = run_with(&with_access(), &asserted(request("GET", "/admin/keys")), &script);
     assert!(answer.status == 401 && text(&answer).contains("not known here"), "{}", text(&answer));
+    // Whose session of another kind has ended is still let in by Access: they go on, and need no link.
+    let ended = || super::tests::script([], [api_answer(401, &json!({"code": "unauthenticated"}))]);
+    let answer = run_with(&with_access(), &with_session(asserted(request("GET", "/admin/keys?q=erp"))), &ended());
+    assert!(answer.status == 401 && cookies(&answer)[0].contains("Max-Age=0"));
+    assert!(text(&answer).contains(r#"href="/admin/keys?q=erp">Go on"#) && !text(&answer).contains("sign-in link"), "{}", text(&answer));
+    let form = Request { method: "POST".into(), ..asserted(late("name=x")) };
+    let answer = run_with(&with_access(), &form, &ended());
+    assert!(text(&answer).contains("Send again") && !text(&answer).contains("sign-in link"), "{}", text(&answer));
+    let script = super::tests::script([], [(401, json!({}))]);
+    let answer = run_with(&with_access(), &own(with_session(asserted(request("POST", "/sign-out/everywhere")))), &script);
+    assert!(answer.status == 401 && text(&answer).contains(r#"href="/admin/account">Go on"#), "{}", text(&answer));
     // Where Access is not set up its header is nothing.
     let answer = run_with(&settings(), &own(with_session(asserted(request("POST", "/sign-out")))), &Script::saying([(204, Value::Null)]));
     assert_eq!((answer.status, header(&answer, "refresh")), (303, None));

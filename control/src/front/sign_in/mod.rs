@@ -16,12 +16,12 @@ use serde::Serialize;
 
 use super::{
     Answer, Context, Object, Outside, Request, Said, credential,
-    pages::{no_answer, way_in},
+    pages::{no_answer, way_in, way_in_again},
     tokens,
 };
 use crate::{
     call::{Credential, END_SESSIONS, EndSessions, REDEEM, Redeem, Redeemed, SIGN_OUT, SignOut},
-    page::{self, KEYS_PATH},
+    page::{self, START_PATH},
 };
 
 pub(super) use self::{provider::callback, return_to::within_admin};
@@ -36,7 +36,7 @@ pub(super) async fn sign_in<O: Outside>(request: &Request, context: &Context<'_,
         return Answer::empty(204);
     }
     let wanted = request.parameter("return").ok().flatten();
-    let return_to = wanted.as_deref().and_then(within_admin).unwrap_or(KEYS_PATH);
+    let return_to = wanted.as_deref().and_then(within_admin).unwrap_or(START_PATH);
     match request.parameter("token") {
         Ok(None) => other_ways(request, context, return_to).await,
         token => with_link(request, context, &token.ok().flatten().unwrap_or_default(), return_to).await,
@@ -54,7 +54,7 @@ async fn with_link<O: Outside>(request: &Request, context: &Context<'_, O>, toke
     let question = Redeem { link, address: request.address, request_id: request.id.clone() };
     let Some(said) = ask(context, object, REDEEM, &question).await else { return no_answer() };
     match said.status {
-        200 => begun(request, context, &said, return_to).await,
+        200 => begun(request, context, &said, return_to).await.unwrap_or_else(no_answer),
         409 | 410 => problem(410, "It has been used already."),
         401 | 403 | 404 => problem(403, "The person it was made for cannot sign in."),
         _ => no_answer(),
@@ -74,16 +74,19 @@ async fn other_ways<O: Outside>(request: &Request, context: &Context<'_, O>, ret
         }
     }
     match &context.settings.sign_in {
-        Some(client) => provider::leave(request, client, context, return_to).await,
+        Some(client) => {
+            let another = request.parameter(page::ANOTHER.0).ok().flatten().as_deref() == Some(page::ANOTHER.1);
+            provider::leave(request, client, context, return_to, another).await
+        }
         None => Answer::html(400, page::not_signed_in(&way_in(context.settings, return_to))),
     }
 }
 
-/// The answer to who has just been signed in: what the object `said` is the new session.
-async fn begun<O: Outside>(request: &Request, context: &Context<'_, O>, said: &Said, return_to: &str) -> Answer {
-    let Ok(session) = serde_json::from_str::<Redeemed>(&said.body) else { return no_answer() };
+/// The answer to who has just been signed in: what the object `said` is the new session; `None`: it said nothing of the kind.
+async fn begun<O: Outside>(request: &Request, context: &Context<'_, O>, said: &Said, return_to: &str) -> Option<Answer> {
+    let session = serde_json::from_str::<Redeemed>(&said.body).ok()?;
     end_earlier(request, context).await;
-    Answer::redirect(return_to).with_session(&session.token, session.max_age_s)
+    Some(Answer::redirect(return_to).with_session(&session.token, session.max_age_s))
 }
 
 /// Ends the session that this browser had before. It loses the cookie in any case; where the object does not answer twice, the log
@@ -115,7 +118,12 @@ pub(super) async fn sign_out<O: Outside>(request: &Request, context: &Context<'_
         return refused;
     }
     // Where it may still live: do not pretend that it ended.
-    if end(request, context).await { left(request, context) } else { no_answer() }
+    if end(request, context).await { left(request, context) } else { still_in(false) }
+}
+
+/// The answer where nobody knows whether sessions have ended: a form that asks for it again.
+fn still_in(everywhere: bool) -> Answer {
+    Answer::html(503, page::not_signed_out(everywhere)).with("Retry-After", "1")
 }
 
 /// `POST /sign-out/everywhere`: ends all sessions of whoever asks.
@@ -123,17 +131,18 @@ pub(super) async fn sign_out_everywhere<O: Outside>(request: &Request, context: 
     if let Err(refused) = credential::check_origin(request) {
         return refused;
     }
-    let not_signed_in = || Answer::html(401, page::not_signed_in(&way_in(context.settings, page::ACCOUNT_PATH))).without_session();
+    let not_signed_in =
+        || Answer::html(401, page::not_signed_in(&way_in_again(request, context.settings, page::ACCOUNT_PATH))).without_session();
     let presented = match credential::of_call(request, context).await {
         Ok(presented) => presented,
-        Err(answer) if answer.status >= 500 => return no_answer(),
+        Err(answer) if answer.status >= 500 => return still_in(true),
         Err(_) => return not_signed_in(),
     };
     let question = EndSessions { credential: presented.credential, address: request.address, request_id: request.id.clone() };
     match ask(context, Object::Shard(presented.shard), END_SESSIONS, &question).await.map(|said| said.status) {
         Some(200..=299) => left(request, context),
         Some(401 | 403) => not_signed_in(),
-        _ => no_answer(),
+        _ => still_in(true),
     }
 }
 
@@ -144,5 +153,5 @@ fn left<O>(request: &Request, context: &Context<'_, O>) -> Answer {
         let onwards = format!("0; url={ACCESS_SIGN_OUT}");
         return Answer::html(200, page::left_access(ACCESS_SIGN_OUT)).with("Refresh", &onwards).without_session();
     }
-    Answer::redirect(KEYS_PATH).without_session()
+    Answer::redirect(START_PATH).without_session()
 }

@@ -110,7 +110,7 @@ fn the_way_to_the_provider_is_bound_to_this_browser() {
     }
     assert!(!query.contains(&attempt.verifier) && !query.contains("hush-hush"));
     let expected = format!(
-        "__Host-keyward-sign-in={}; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax",
+        "__Host-keyward-sign-in={}; Path=/; Max-Age=86400; Secure; HttpOnly; SameSite=Lax",
         attempt.to_cookie(&settings().session_secrets)
     );
     assert_eq!(cookies(&answer), [expected]);
@@ -309,15 +309,11 @@ fn while_the_provider_is_away_nobody_is_called_unauthorized() {
     let down = || Some(Fetched { status: 500, body: "<html>".into(), max_age_s: None });
     for (what, sites) in [
         ("no configuration", vec![None]),
-        ("a configuration that is none", vec![document(&json!({})), None]),
-        ("the configuration of another", vec![document(&json!({"issuer": "https://evil.example"}))]),
         ("no answer to the code", vec![configuration(true), None]),
         ("an error", vec![configuration(true), down()]),
         ("a redirect", vec![configuration(true), Some(Fetched { status: 302, body: String::new(), max_age_s: None })]),
         ("too many requests", vec![configuration(true), refusal(429, "slow_down")]),
-        ("no ID token", vec![configuration(true), document(&json!({"access_token": "x"}))]),
         ("no keys", vec![configuration(true), tokens(&id_token(&json!({}))), None]),
-        ("keys that are none", vec![configuration(true), tokens(&id_token(&json!({}))), document(&json!({})), None]),
     ] {
         let script = script(sites, []);
         refused(what, &good(), &script, 503, "does not answer");
@@ -329,6 +325,74 @@ fn while_the_provider_is_away_nobody_is_called_unauthorized() {
     let sites = [configuration(true), tokens(&id_token(&json!({}))), document(&key_set(&["p256"]))];
     let answer = run_with(&with_client(), &good(), &script(sites, []));
     assert_eq!((answer.status, header(&answer, "retry-after")), (503, Some("1")));
+    // The code is used up and the cookie with it: one begins again, and gets to where one wanted to go.
+    assert!(
+        text(&answer).contains("/sign-in?return=%2Fadmin%2Fkeys%3Fq%3Derp") && text(&answer).contains("Try again"),
+        "{}",
+        text(&answer)
+    );
+    let sites = [configuration(true), tokens(&id_token(&json!({}))), document(&key_set(&["p256"]))];
+    let answer = run_with(&with_client(), &good(), &script(sites, [(200, json!("not a session"))]));
+    assert!(answer.status == 503 && text(&answer).contains("/sign-in?return=%2Fadmin%2Fkeys%3Fq%3Derp"));
+}
+
+#[test]
+fn a_provider_that_is_set_up_wrongly_is_called_so_and_the_log_says_why() {
+    let gone = || Some(Fetched { status: 404, body: "<html>".into(), max_age_s: None });
+    let without = |name: &str| {
+        let mut configuration: Value = serde_json::from_str(&configuration(true).unwrap().body).unwrap();
+        configuration.as_object_mut().unwrap().remove(name);
+        document(&configuration)
+    };
+    for (what, sites, why) in [
+        ("no such configuration", vec![gone()], "answers 404"),
+        ("a page instead of it", vec![Some(Fetched { status: 200, body: "<html>".into(), max_age_s: None })], "is not JSON"),
+        ("a configuration that is none", vec![document(&json!({}))], "another issuer than OIDC_ISSUER"),
+        ("the configuration of another", vec![document(&json!({"issuer": "https://evil.example"}))], "another issuer than OIDC_ISSUER"),
+        ("no way in", vec![without("authorization_endpoint")], "no authorization_endpoint"),
+        ("nowhere to take a code", vec![without("token_endpoint")], "no token_endpoint"),
+        ("no ID token", vec![configuration(true), document(&json!({"access_token": "x"}))], "no ID token"),
+        ("no such keys", vec![configuration(true), tokens(&id_token(&json!({}))), gone()], "answers 404"),
+        ("keys that are none", vec![configuration(true), tokens(&id_token(&json!({}))), document(&json!({}))], "no key set"),
+    ] {
+        let script = script(sites.clone(), []);
+        refused(what, &good(), &script, 502, why);
+        assert_eq!(script.asked(), [], "{what}");
+        let logged = script.logged.borrow();
+        assert_eq!((logged.len(), &logged[0]["event"]), (1, &json!("sign_in_refused")), "{what}");
+        assert!(logged[0]["because"].as_str().unwrap().contains(why) && !logged[0].to_string().contains("evil"), "{what}: {logged:?}");
+        if sites.len() == 1 {
+            let script = self::script(sites, []);
+            let answer = run_with(&with_client(), &request("GET", "/sign-in?return=%2Fadmin%2Faudit"), &script);
+            assert_eq!((answer.status, script.logged.borrow().len(), header(&answer, "location")), (502, 1, None), "{what}");
+            assert!(text(&answer).contains("/sign-in?return=%2Fadmin%2Faudit"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn whom_nobody_knows_here_may_sign_in_as_somebody_else() {
+    let script = self::script([configuration(true), tokens(&id_token(&json!({}))), document(&key_set(&["p256"]))], [(403, json!({}))]);
+    let page = text(&run_with(&with_client(), &good(), &script));
+    let at = page.find("/sign-in?return=").unwrap();
+    let way = page[at..].split('"').next().unwrap().replace("&amp;", "&");
+    let location = |url: &str| {
+        let answer = run_with(&with_client(), &request("GET", url), &self::script([configuration(true)], []));
+        header(&answer, "location").unwrap().to_owned()
+    };
+    assert!(location(&way).ends_with("&prompt=login"), "{way}");
+    assert!(!location("/sign-in?return=%2Fadmin%2Fkeys").contains("prompt="));
+}
+
+#[test]
+fn whoever_comes_back_too_late_begins_again_for_where_they_wanted_to_go() {
+    let late = attempt(Millis(NOW.0 - LIFETIME.0)).to_cookie(&settings().session_secrets);
+    let answer = run_with(&with_client(), &callback(&format!("code=c&state={}", attempt(NOW).state), &late), &Script::default());
+    assert!(text(&answer).contains("too long") && text(&answer).contains("/sign-in?return=%2Fadmin%2Fkeys%3Fq%3Derp"), "{}", text(&answer));
+    // From a cookie of somebody's own making nobody is led anywhere.
+    let forged = attempt(NOW).to_cookie(&keyward_shared::secret::SecretList::single([6; 32]));
+    let answer = run_with(&with_client(), &callback("code=c&state=x", &forged), &Script::default());
+    assert!(text(&answer).contains("/sign-in?return=%2Fadmin%2F\""), "{}", text(&answer));
 }
 
 #[test]
@@ -350,9 +414,9 @@ fn nobody_is_led_to_another_site() {
         let answer = run_with(&with_client(), &request("GET", &format!("/sign-in?return={bad}")), &script);
         let cookie = cookies(&answer)[0].split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
         let attempt = Attempt::from_cookie(&cookie, &settings().session_secrets, NOW).unwrap();
-        assert_eq!(attempt.return_to, "/admin/keys", "{bad}");
+        assert_eq!(attempt.return_to, "/admin/", "{bad}");
         let link = run_with(&settings(), &request("GET", &format!("{}&return={bad}", link("admin"))), &self::script([], [session()]));
-        assert_eq!(header(&link, "location"), Some("/admin/keys"), "{bad}");
+        assert_eq!(header(&link, "location"), Some("/admin/"), "{bad}");
     }
     // What the callback's own address says of that is not looked at.
     let mut back = good();
@@ -392,7 +456,7 @@ fn looking_begins_nothing_and_without_a_provider_there_is_nothing_to_come_back_f
     }
     assert_eq!(alone(&good()).status, 404);
     let answer = alone(&request("GET", "/sign-in"));
-    assert!(text(&answer).contains("sign-in link") && !text(&answer).contains("role=\"button\""));
+    assert!(text(&answer).contains("sign-in link") && !text(&answer).contains("class=\"button\""));
     assert_eq!(code(&alone(&request("POST", "/sign-in"))), "405 method_not_allowed");
     assert_eq!(code(&alone(&request("POST", CALLBACK))), "405 method_not_allowed");
 }
@@ -402,7 +466,7 @@ fn the_page_for_who_is_not_signed_in_leads_back_to_where_they_wanted_to_go() {
     for (url, back) in [
         ("/admin/keys?q=erp&sort=name", "%2Fadmin%2Fkeys%3Fq%3Derp%26sort%3Dname"),
         ("/admin/owners/auth0%7C5f2", "%2Fadmin%2Fowners%2Fauth0%257C5f2"),
-        ("/admin/..//evil.example", "%2Fadmin%2Fkeys"),
+        ("/admin/..//evil.example", "%2Fadmin%2F"),
     ] {
         let answer = run_with(&with_client(), &request("GET", url), &Script::default());
         assert_eq!(answer.status, 401);
