@@ -68,7 +68,7 @@ pub fn companies(reader: &Reader, page: &CompaniesPage) -> String {
                 h1 { "Companies" }
                 p { "Each company's people, keys and audit trail are its own. No key of one company reaches another." }
             }
-            a role="button" href="/admin/companies/new" { "New company" }
+            a.button href="/admin/companies/new" { "New company" }
         }
         @if page.companies.is_empty() && !page.further {
             article.empty { h2 { "No companies yet" } p { "A company is made here, or by your application." } }
@@ -104,7 +104,7 @@ fn ways(reader: &Reader, company: &str, name: &str) -> Markup {
     html! {
         span.ways {
             @if reader.may("keyward.owners") { a href=(there.at(OWNERS_PATH)) aria-label={ "Owners of " (name) } { "Owners" } " " }
-            a href=(there.at(KEYS_PATH)) aria-label={ "Keys of " (name) } { "Keys" }
+            a href=(there.at(&format!("{KEYS_PATH}?owners=all"))) aria-label={ "Keys of " (name) } { "Keys" }
         }
     }
 }
@@ -113,9 +113,12 @@ fn ways(reader: &Reader, company: &str, name: &str) -> Markup {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompanyForm {
     pub(crate) id: String,
+    /// Whether the id stands in the address of the page, and is not to be typed.
+    pub(crate) id_is_given: bool,
     pub(crate) name: String,
     /// Empty: no limit.
     pub(crate) days: String,
+    /// Chosen where a company is made; after that it has buttons of its own, and a form that was opened earlier does not change it.
     pub(crate) active: bool,
     /// [`PageCompany::version`] of what the form was made from; empty: of nothing.
     pub(crate) seen: String,
@@ -126,6 +129,7 @@ impl CompanyForm {
     pub(crate) fn of(company: &PageCompany) -> Self {
         Self {
             id: company.company.clone(),
+            id_is_given: true,
             name: company.name.clone(),
             days: company.max_key_lifetime_days.map(|days| days.to_string()).unwrap_or_default(),
             active: company.active,
@@ -187,7 +191,7 @@ pub fn company(reader: &Reader, page: &CompanyPage) -> String {
         (problems(&page.problems, &["company", "name", "max_key_lifetime_days", CONFIRM]))
         (form(page))
         @if let Some(company) = &page.company {
-            @if !page.is_operators { (activity(company)) }
+            @if !page.is_operators { (activity(company, page.bound)) }
             section aria-labelledby="export-title" {
                 h2 #export-title { "Export" }
                 p { "Everything that there is of this company, as lines of JSON: people, keys without their secrets, and the audit trail." }
@@ -213,8 +217,8 @@ fn changed_meanwhile(company: Option<&PageCompany>) -> Markup {
     };
     let now = company.map_or_else(Vec::new, |company| {
         let days = company.max_key_lifetime_days.map_or_else(|| "no limit".to_owned(), |days| format!("{days} days"));
-        let active = if company.active { "active" } else { "inactive" };
-        vec![("Name", company.name.clone()), ("Longest life of a key", days), ("Status", active.to_owned())]
+        let active = format!("{}; saving does not change it", if company.active { "active" } else { "inactive" });
+        vec![("Name", company.name.clone()), ("Longest life of a key", days), ("Status", active)]
     });
     conflict(&Conflict { title, now: &now })
 }
@@ -225,12 +229,12 @@ fn form(page: &CompanyPage) -> Markup {
     html! {
         section aria-labelledby="details-title" {
             h2 #details-title { "Details" }
-            @if !is_new { (takes_effect("all keys of this company", page.bound)) }
             form method="post" autocomplete="off" {
                 input type="hidden" name="seen" value=(form.seen);
                 @if is_new {
                     (field("company-id", "Id", "How your application calls this company. It cannot be changed later.", problems.of("company"), |marks| html! {
                         input id=(marks.id) type="text" name="id" value=(form.id) required maxlength="128" autocapitalize="none" spellcheck="false"
+                            readonly[form.id_is_given]
                             aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
                     }))
                 }
@@ -246,8 +250,6 @@ fn form(page: &CompanyPage) -> Markup {
                 }))
                 @if is_new {
                     label { input type="checkbox" name="active" value="yes" checked[form.active]; " Active: its people may sign in, and their keys work" }
-                } @else if form.active {
-                    input type="hidden" name="active" value="yes";
                 }
                 button type="submit" name="do" value="save" { @if is_new { "Create company" } @else { "Save" } }
             }
@@ -255,7 +257,7 @@ fn form(page: &CompanyPage) -> Markup {
     }
 }
 
-fn activity(company: &PageCompany) -> Markup {
+fn activity(company: &PageCompany, bound: Millis) -> Markup {
     html! {
         section aria-labelledby="activity-title" {
             h2 #activity-title { @if company.active { "Deactivate" } @else { "Activate" } }
@@ -264,6 +266,7 @@ fn activity(company: &PageCompany) -> Markup {
             } @else {
                 p { "Nobody of this company can sign in, and all its keys are refused." }
             }
+            (takes_effect("all keys of this company", bound))
             form method="post" {
                 @if company.active {
                     button.secondary type="submit" name="do" value="deactivate" { "Deactivate company" }
@@ -329,7 +332,10 @@ mod tests {
             &operator(),
             &CompaniesPage { companies: vec![ListedCompany { company: "a|b".into(), name: "A".into() }], ..CompaniesPage::default() },
         );
-        assert!(html.contains(r#"href="/admin/owners?company=a%7Cb""#) && html.contains(r#"href="/admin/keys?company=a%7Cb""#), "{html}");
+        assert!(
+            html.contains(r#"href="/admin/owners?company=a%7Cb""#) && html.contains(r#"href="/admin/keys?owners=all&amp;company=a%7Cb""#),
+            "{html}"
+        );
         let own = company(&operator(), &CompanyPage::of(PageCompany { company: "demo".into(), ..acme() }));
         assert!(own.contains(r#"href="/admin/owners" aria-label="Owners of Acme""#), "{own}");
     }
@@ -339,7 +345,9 @@ mod tests {
         let page = CompanyPage::of(acme());
         let html = company(&operator(), &page);
         assert!(html.contains("Delete company") && html.contains("Deactivate company") && html.contains("/v1/companies/acme/export"));
+        assert!(html.find("takes-effect") > html.find("activity-title"), "it is said where it is so: {html}");
         let html = company(&operator(), &CompanyPage { is_operators: true, ..page });
+        assert!(!html.contains("takes-effect"));
         assert!(!html.contains("Delete company") && !html.contains("Deactivate company"));
     }
 

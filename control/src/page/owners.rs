@@ -63,7 +63,7 @@ pub struct OwnersPage {
     pub next_cursor: Option<String>,
     /// Whether this is not the list's beginning.
     pub further: bool,
-    /// The id that was looked for and is nobody's.
+    /// What was looked for and is nobody's id; empty: nothing was typed.
     pub missed: Option<String>,
     /// What has just been done.
     pub done: &'static str,
@@ -77,10 +77,9 @@ pub fn owners(reader: &Reader, page: &OwnersPage) -> String {
                 h1 { "Owners" }
                 p { "The people of " @if reader.elsewhere.is_some() { "this" } @else { "your" } " company. A key acts as its owner, and can do what its owner may do now." }
             }
-            a role="button" href=(reader.at("/admin/owners/new")) { "New owner" }
+            a.button href=(reader.at("/admin/owners/new")) { "New owner" }
         }
         form.find method="get" action=(OWNERS_PATH) {
-            @if let Some(company) = &reader.elsewhere { input type="hidden" name="company" value=(company); }
             label for="find-owner" { "Open an owner by id" }
             div role="group" {
                 input #find-owner type="text" name="owner" value=(page.missed.as_deref().unwrap_or_default()) required
@@ -88,7 +87,9 @@ pub fn owners(reader: &Reader, page: &OwnersPage) -> String {
                     aria-describedby=[page.missed.as_ref().map(|_| "find-owner-problem")];
                 button.secondary type="submit" { "Open" }
             }
-            @if page.missed.is_some() { small.problem #find-owner-problem { "Nobody here has this id." } }
+            @if let Some(missed) = &page.missed {
+                small.problem #find-owner-problem { @if missed.is_empty() { "Type an id." } @else { "Nobody here has this id." } }
+            }
         }
         @if page.owners.is_empty() && !page.further {
             article.empty {
@@ -149,7 +150,7 @@ fn sees_keys(reader: &Reader) -> bool {
 }
 
 fn keys_of(reader: &Reader, owner: &PageOwner) -> String {
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("owner", &owner.owner).finish();
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs([("owners", "all"), ("owner", &owner.owner)]).finish();
     reader.at(&format!("{KEYS_PATH}?{query}"))
 }
 
@@ -175,10 +176,13 @@ fn in_short(permissions: &[String]) -> Markup {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnerForm {
     pub(crate) id: String,
+    /// Whether the id stands in the address of the page, and is not to be typed.
+    pub(crate) id_is_given: bool,
     pub(crate) name: String,
     pub(crate) email: String,
     /// One a line.
     pub(crate) permissions: String,
+    /// Chosen where an owner is made; after that it has buttons of its own, and a form that was opened earlier does not change it.
     pub(crate) active: bool,
     /// [`PageOwner::version`] of what the form was made from; empty: of nothing.
     pub(crate) seen: String,
@@ -189,6 +193,7 @@ impl OwnerForm {
     pub(crate) fn of(owner: &PageOwner) -> Self {
         Self {
             id: owner.owner.clone(),
+            id_is_given: true,
             name: owner.name.clone(),
             email: owner.email.clone().unwrap_or_default(),
             permissions: owner.permissions.join("\n"),
@@ -264,7 +269,7 @@ pub fn owner(reader: &Reader, page: &OwnerPage) -> String {
                 }
             }
             @if let Some(owner) = page.owner.as_ref().filter(|_| sees_keys(reader)) {
-                a role="button" class="secondary outline" href=(keys_of(reader, owner)) { "Keys" }
+                a.button.outline href=(keys_of(reader, owner)) { "Keys" }
             }
         }
         @if is_reader { p { strong { "This is you." } " What you take away here, you take away from yourself." } }
@@ -298,7 +303,7 @@ fn changed_meanwhile(owner: Option<&PageOwner>) -> Markup {
             ("Name", owner.name.clone()),
             ("E-mail", owner.email.clone().unwrap_or_else(|| "none".into())),
             ("Permissions", if owner.permissions.is_empty() { "none".into() } else { owner.permissions.join(", ") }),
-            ("Status", if owner.active { "active".into() } else { "inactive".into() }),
+            ("Status", format!("{}; saving does not change it", if owner.active { "active" } else { "inactive" })),
         ]
     });
     conflict(&Conflict { title, now: &now })
@@ -318,6 +323,7 @@ fn form(page: &OwnerPage) -> Markup {
                 @if is_new {
                     (field("owner-id", "Id", "How your application calls this person. It cannot be changed later.", problems.of("owner"), |marks| html! {
                         input id=(marks.id) type="text" name="id" value=(form.id) required maxlength="128" autocapitalize="none" spellcheck="false"
+                            readonly[form.id_is_given]
                             aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
                     }))
                 }
@@ -336,8 +342,6 @@ fn form(page: &OwnerPage) -> Markup {
                 (keywards_own())
                 @if is_new {
                     label { input type="checkbox" name="active" value="yes" checked[form.active]; " Active: may sign in, and their keys work" }
-                } @else if form.active {
-                    input type="hidden" name="active" value="yes";
                 }
                 button type="submit" name="do" value="save" { @if is_new { "Create owner" } @else { "Save" } }
             }
@@ -368,11 +372,14 @@ fn permission_problem(page: &OwnerPage) -> Option<String> {
 fn keywards_own() -> Markup {
     const OWN: [(&str, &str); 6] = [
         ("keyward.keys.own", "have keys: create, rotate, revoke and delete one's own"),
-        ("keyward.keys", "see, revoke and delete everyone's keys in the company"),
+        ("keyward.keys", "see, revoke and delete everyone's keys in the company, and manage its webhooks"),
         ("keyward.owners", "manage owners, as on this page"),
         ("keyward.audit", "read the audit trail"),
         ("keyward.introspect", "ask the edge about other keys"),
-        ("keyward.operator", "run the whole deployment: companies and the policy"),
+        (
+            "keyward.operator",
+            "run the whole deployment: companies and the policy. Acts in every company, and can make a link that signs in as anybody",
+        ),
     ];
     html! {
         details {

@@ -46,13 +46,13 @@ fn a_list_shows_a_few_permissions_and_leads_to_the_keys_of_whom_may_see_them() {
     let page = OwnersPage { owners: vec![ann(&["a", "b", "c", "d", "e"])], next_cursor: Some("x y".into()), ..OwnersPage::default() };
     let html = owners(&reader(&["keyward.owners"]), &page);
     assert!(html.contains("<code>c</code> and 2 more") && !html.contains("<code>d</code>"), "{html}");
-    assert!(!html.contains("/admin/keys?owner="));
+    assert!(!html.contains("/admin/keys?"));
     assert!(html.contains(r#"href="/admin/owners?cursor=x+y""#));
-    assert!(owners(&reader(&["keyward.owners", "keyward.keys"]), &page).contains(r#"href="/admin/keys?owner=ann""#));
+    assert!(owners(&reader(&["keyward.owners", "keyward.keys"]), &page).contains(r#"href="/admin/keys?owners=all&amp;owner=ann""#));
     let elsewhere = Reader { elsewhere: Some("acme".into()), ..reader(&["keyward.owners", "keyward.keys"]) };
     let html = owners(&elsewhere, &page);
     for expected in [
-        r#"href="/admin/keys?owner=ann&amp;company=acme""#,
+        r#"href="/admin/keys?owners=all&amp;owner=ann&amp;company=acme""#,
         r#"href="/admin/owners/ann?company=acme""#,
         r#"href="/admin/owners?cursor=x+y&amp;company=acme""#,
         r#"<input type="hidden" name="company" value="acme">"#,

@@ -96,6 +96,7 @@ fn read(form: &Form, id: Option<&str>) -> CompanyForm {
     let text = |name: &str| form.text(name).to_owned();
     CompanyForm {
         id: id.map_or_else(|| text("id"), ToOwned::to_owned),
+        id_is_given: id.is_some(),
         name: text("name"),
         days: text("days"),
         active: form.has("active"),
@@ -110,6 +111,9 @@ async fn save<O: Outside>(visit: &Visit<'_, O>, mut form: CompanyForm) -> Result
         return Ok(show(visit, 422, CompanyPage { form, problems: wrong_id(error.to_string()), ..CompanyPage::default() }));
     }
     let company = find(visit, &form.id).await?;
+    if let Some(company) = company.as_ref().filter(|_| !form.seen.is_empty()) {
+        form.active = company.active;
+    }
     let version = company.as_ref().map(PageCompany::version).unwrap_or_default();
     if version != form.seen {
         let is_new = form.seen.is_empty();

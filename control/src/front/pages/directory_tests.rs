@@ -9,7 +9,7 @@ use super::super::{
 };
 use crate::{
     call::{ApiAnswer, ApiCall},
-    page::PageOwner,
+    page::{PageCompany, PageOwner},
 };
 
 type Said = (u16, Value);
@@ -100,6 +100,115 @@ fn a_form_sent_twice_makes_one_owner_and_another_of_the_id_is_not_overwritten() 
     let answer = run(&post("/admin/owners/new", &fields), &other);
     assert_eq!((answer.status, calls(&other).len()), (409, 2));
     assert!(html(&answer).contains("already an owner with this id") && html(&answer).contains("orders.*"));
+}
+
+#[test]
+fn saving_what_was_typed_changes_nothing_of_who_is_active() {
+    // Somebody else has deactivated them while the form was open, from which older pages sent that they are active.
+    let inactive =
+        Value::Object(ann(&["orders.*"]).as_object().unwrap().clone().into_iter().chain([("active".into(), json!(false))]).collect());
+    let fields = |seen: &str| {
+        [("do", "save"), ("seen", seen), ("name", "Ann B"), ("permissions", "orders.*"), ("active", "yes")].map(|(a, b)| (a, b.to_owned()))
+    };
+    let send = |fields: &[(&str, String)], objects: &Script| {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        run(&post("/admin/owners/ann", &fields), objects)
+    };
+    let objects = Script::saying([whoami(&["keyward.owners"]), api_answer(200, &inactive)]);
+    let page = html(&send(&fields(&version_of(&ann(&["orders.*"]))), &objects));
+    assert!(page.contains("inactive; saving does not change it") && !page.contains("name=\"active\""), "{page}");
+    let objects = Script::saying([whoami(&["keyward.owners"]), api_answer(200, &inactive), api_answer(200, &inactive)]);
+    assert_eq!(send(&fields(&version_of(&inactive)), &objects).status, 303);
+    assert_eq!(serde_json::from_str::<Value>(&objects.call(2).body).unwrap()["active"], json!(false));
+
+    // A company in the same way.
+    let acme = json!({"company": "acme", "name": "Acme", "active": false, "max_key_lifetime_days": null,
+        "created_at": "2026-11-01T08:00:00Z", "changed_at": "2026-11-02T08:00:00Z"});
+    let seen = serde_json::from_value::<PageCompany>(acme.clone()).unwrap().version();
+    let objects = as_operator([api_answer(200, &acme), api_answer(200, &acme)]);
+    let answer = run(
+        &post("/admin/companies/acme", &[("do", "save"), ("seen", &seen), ("name", "Acme 2"), ("days", ""), ("active", "yes")]),
+        &objects,
+    );
+    assert_eq!(answer.status, 303, "{}", html(&answer));
+    assert_eq!(serde_json::from_str::<Value>(&objects.call(4).body).unwrap()["active"], json!(false));
+}
+
+#[test]
+fn what_was_deleted_meanwhile_is_made_again_under_its_own_id() {
+    let fields = [("do", "save"), ("seen", "0123456789abcdef"), ("id", "other"), ("name", "Ann"), ("permissions", "orders.*")];
+    let objects = Script::saying([whoami(&["keyward.owners"]), missing()]);
+    let page = html(&run(&post("/admin/owners/ann", &fields), &objects));
+    assert!(page.contains("value=\"ann\" required") && page.contains(" readonly"), "{page}");
+    let objects = as_operator([missing()]);
+    let page = html(&run(&post("/admin/companies/acme", &fields), &objects));
+    assert!(page.contains("value=\"acme\" required") && page.contains(" readonly"), "{page}");
+    let objects = Script::saying([whoami(&["keyward.owners"])]);
+    assert!(!html(&run(&post("/admin/owners/new", &[("id", "a b")]), &objects)).contains(" readonly"));
+}
+
+#[test]
+fn what_cannot_be_an_id_is_looked_for_nowhere() {
+    for (looked_for, status, words) in
+        [("%20", 400, "Type an id."), ("a%20b", 404, "Nobody here has this id."), ("a%2Fb", 404, "Nobody here")]
+    {
+        let objects = Script::saying([whoami(&["keyward.owners"]), api_answer(200, &json!({"owners": [ann(&[])], "next_cursor": null}))]);
+        let answer = run(&with_session(request("GET", &format!("/admin/owners?owner={looked_for}"))), &objects);
+        let page = html(&answer);
+        assert_eq!((answer.status, calls(&objects)[1].as_str()), (status, "GET /v1/owners"), "{looked_for}");
+        assert!(page.contains(words) && page.contains("data-owner=\"ann\""), "{looked_for}: {page}");
+    }
+}
+
+#[test]
+fn a_company_that_is_unclear_is_nowhere_and_never_ones_own() {
+    let operator = || whoami(&["keyward.*", "keyward.operator"]);
+    for query in ["company=acme&company=acme", "company=acme&owner=ann&company=acme", "company=", "company=a%20b", "company=a%2Fb"] {
+        for url in [format!("/admin/owners?{query}"), format!("/admin/keys?{query}"), format!("/admin/owners/ann?{query}")] {
+            let objects = Script::saying([operator()]);
+            let answer = run(&with_session(request("GET", &url)), &objects);
+            assert_eq!((answer.status, calls(&objects)), (404, vec!["GET /v1/whoami".into()]), "{url}");
+        }
+        let objects = Script::saying([operator()]);
+        let answer = run(&post(&format!("/admin/owners/ann?{query}"), &[("do", "deactivate")]), &objects);
+        assert_eq!((answer.status, calls(&objects).len()), (404, 1), "{query}");
+    }
+    // Every form that looks for something looks in the company that it is shown for.
+    let listed = api_answer(200, &json!({"owners": [], "keys": [], "entries": [], "names": {"owners": {}, "keys": {}, "webhooks": {}}, "next_cursor": null}));
+    for url in ["/admin/owners?company=acme", "/admin/keys?company=acme", "/admin/audit?company=acme"] {
+        let there = (0..4).flat_map(|_| [caller("demo", "keyward.* keyward.operator"), listed.clone()]);
+        let page = html(&run(&with_session(request("GET", url)), &Script::saying([operator()].into_iter().chain(there))));
+        let forms: Vec<_> = page.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap()).collect();
+        let searches: Vec<_> = forms.iter().filter(|form| form.split('>').next().unwrap().contains("method=\"get\"")).collect();
+        assert!(!searches.is_empty(), "{url}: {page}");
+        for search in searches {
+            assert_eq!(search.matches("name=\"company\" value=\"acme\"").count(), 1, "{url}: {search}");
+        }
+    }
+}
+
+#[test]
+fn who_may_not_look_sees_what_is_theirs_instead_and_begins_there() {
+    let forbidden = || api_answer(403, &json!({"code": "forbidden", "detail": "missing"}));
+    let objects = Script::saying([whoami(&["keyward.owners", "keyward.audit"]), forbidden()]);
+    let page = html(&run(&with_session(request("GET", "/admin/keys")), &objects));
+    for expected in
+        ["You may not see this", "href=\"/admin/owners\"", "href=\"/admin/audit\"", "action=\"/sign-out\"", "aria-current=\"true\""]
+    {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    for (permissions, place) in [
+        (&["keyward.owners", "keyward.audit"][..], "/admin/owners"),
+        (&["keyward.audit"], "/admin/audit"),
+        (&["keyward.keys.own", "keyward.audit"], "/admin/keys"),
+        (&[], "/admin/keys"),
+    ] {
+        let answer = run(&with_session(request("GET", "/admin/")), &Script::saying([whoami(permissions)]));
+        assert_eq!((answer.status, header(&answer, "location")), (303, Some(place)), "{permissions:?}");
+    }
+    for url in ["/", "/admin"] {
+        assert_eq!(header(&run(&request("GET", url), &Script::default()), "location"), Some("/admin/"));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `/admin/owners`: the directory. A form says what it was made from; what somebody else has changed since is shown, not overwritten.
 
+use keyward_shared::ids::OwnerId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,7 +27,9 @@ pub(super) async fn list<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Ans
         return Err(Answer::redirect(&visit.reader.at(OWNERS_PATH)));
     }
     let looked_for = visit.parameter("owner").map(|id| id.trim().to_owned());
+    // What cannot be an id is nobody's: the API is not asked for it.
     if let Some(id) = &looked_for
+        && OwnerId::new(id).is_ok()
         && find(visit, id).await?.is_some()
     {
         return Ok(Answer::redirect(&visit.reader.at(&address(OWNERS_PATH, id))));
@@ -45,7 +48,12 @@ pub(super) async fn list<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Ans
         missed: looked_for,
         done: if visit.parameter("done").as_deref() == Some("deleted") { "The owner was deleted. Their keys are revoked." } else { "" },
     };
-    Ok(Answer::html(if page.missed.is_some() { 404 } else { 200 }, page::owners(&visit.reader, &page)))
+    let status = match page.missed.as_deref() {
+        None => 200,
+        Some("") => 400,
+        Some(_) => 404,
+    };
+    Ok(Answer::html(status, page::owners(&visit.reader, &page)))
 }
 
 /// `/admin/owners/new`.
@@ -98,6 +106,7 @@ fn read(form: &Form, id: Option<&str>) -> OwnerForm {
     let text = |name: &str| form.text(name).to_owned();
     OwnerForm {
         id: id.map_or_else(|| text("id"), ToOwned::to_owned),
+        id_is_given: id.is_some(),
         name: text("name"),
         email: text("email"),
         permissions: text("permissions"),
@@ -108,11 +117,14 @@ fn read(form: &Form, id: Option<&str>) -> OwnerForm {
 
 /// Makes or replaces the owner, where nobody else has done so since the form was made.
 async fn save<O: Outside>(visit: &Visit<'_, O>, mut form: OwnerForm) -> Result<Answer, Answer> {
-    if let Err(error) = keyward_shared::ids::OwnerId::new(&form.id) {
+    if let Err(error) = OwnerId::new(&form.id) {
         let problems = Problems { fields: vec![("owner".into(), error.to_string())], ..Problems::default() };
         return Ok(show(visit, 422, OwnerPage { form, problems, ..OwnerPage::default() }));
     }
     let owner = find(visit, &form.id).await?;
+    if let Some(owner) = owner.as_ref().filter(|_| !form.seen.is_empty()) {
+        form.active = owner.active;
+    }
     let version = owner.as_ref().map(PageOwner::version).unwrap_or_default();
     if version != form.seen {
         let is_new = form.seen.is_empty();
