@@ -20,11 +20,19 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A form sent twice is sent once: the second click would only show the answer to the first one again.
-for (const form of document.querySelectorAll("form[method=post]")) {
+/** For how long a form that was sent is not sent again, in milliseconds. */
+const SENT_FOR = 4000;
+
+// A form sent twice is sent once: the second click would only show the answer to the first one again. But not for ever: the reader may
+// have stayed on the page, or stopped what took too long. Signing out twice does no harm.
+for (const form of document.querySelectorAll("form[method=post]:not([action^='/sign-out'])")) {
   form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
     form.dataset.sent = "yes";
+    setTimeout(() => delete form.dataset.sent, SENT_FOR);
   });
 }
 // Back from the page that came: the form can be sent again.
@@ -32,11 +40,10 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
-/** Whether something was typed that is not saved. */
+/** Whether something was typed. What was sent is saved only once another page has come, so until then it stays so. */
 let typed = false;
 const editor = document.querySelector("form[data-keeps]");
 editor?.addEventListener("input", () => (typed = true));
-editor?.addEventListener("submit", () => (typed = false));
 addEventListener("beforeunload", (event) => {
   const unsaved = typed || editor?.dataset.keeps === "changed";
   if (unsaved && !editor.dataset.sent) event.preventDefault();
