@@ -386,3 +386,35 @@ async fn the_tester_says_what_the_edge_then_does() {
     }
     world.system.stop().await;
 }
+
+/// What the browser is made to notice and keep from leaving: who was sent, and whether the page itself had held it back.
+const NOTICE: &str = "window.sent = []; \
+    addEventListener('submit', (event) => { sent.push([event.target.getAttribute('action'), event.defaultPrevented]); event.preventDefault() })";
+
+#[tokio::test]
+async fn a_form_that_did_not_leave_can_be_sent_again_and_what_was_typed_is_still_asked_about() {
+    let world = World::start().await;
+    let browser = signed_in(&world).await;
+    open(&world, &browser, "/admin/policy").await;
+    browser.run(NOTICE).await;
+    let submit = "document.querySelector('form[data-keeps]').dispatchEvent(new SubmitEvent('submit', {bubbles: true, cancelable: true}))";
+    let asks = "const leaving = new Event('beforeunload', {cancelable: true}); dispatchEvent(leaving); return leaving.defaultPrevented";
+    assert_eq!(browser.run(asks).await, false, "nothing was typed");
+    browser.run("document.querySelector('form[data-keeps]').dispatchEvent(new Event('input', {bubbles: true}))").await;
+    assert_eq!(browser.run(asks).await, true);
+    browser.press("//header", "Sign out").await;
+    browser.press("//header", "Sign out").await;
+    assert_eq!(browser.run("return sent").await, json!([["/sign-out", false], ["/sign-out", false]]), "who stays may sign out after all");
+
+    browser.run(&format!("sent.length = 0; {submit}; {submit}; return null")).await;
+    assert_eq!(browser.run("return sent").await, json!([["/admin/policy", false], ["/admin/policy", true]]), "sent twice it is sent once");
+    assert_eq!(browser.run(asks).await, false, "the page that comes is the answer");
+    eventually(SOON, async || match browser.run(asks).await {
+        asked if asked == true => Ok(()),
+        asked => Err(asked),
+    })
+    .await;
+    browser.run(&format!("sent.length = 0; {submit}; return null")).await;
+    assert_eq!(browser.run("return sent").await, json!([["/admin/policy", false]]), "what did not leave can be sent again");
+    world.system.stop().await;
+}
