@@ -174,7 +174,10 @@ fn a_company_that_is_unclear_is_nowhere_and_never_ones_own() {
         assert_eq!((answer.status, calls(&objects).len()), (404, 1), "{query}");
     }
     // Every form that looks for something looks in the company that it is shown for.
-    let listed = api_answer(200, &json!({"owners": [], "keys": [], "entries": [], "names": {"owners": {}, "keys": {}, "webhooks": {}}, "next_cursor": null}));
+    let listed = api_answer(
+        200,
+        &json!({"owners": [], "keys": [], "entries": [], "names": {"owners": {}, "keys": {}, "webhooks": {}}, "next_cursor": null}),
+    );
     for url in ["/admin/owners?company=acme", "/admin/keys?company=acme", "/admin/audit?company=acme"] {
         let there = (0..4).flat_map(|_| [caller("demo", "keyward.* keyward.operator"), listed.clone()]);
         let page = html(&run(&with_session(request("GET", url)), &Script::saying([operator()].into_iter().chain(there))));
