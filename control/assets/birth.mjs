@@ -39,23 +39,23 @@ export class Birth {
   }
 
   /**
-   * Makes the key by a POST to `path` of what `wanted()` gives, calls `made`, and shows the key; ends when it is stored. Sent again after no
+   * Makes the key by a POST to `path` of what `wanted()` gives, calls `done`, and shows the key; ends when it is stored. Sent again after no
    * answer came, with nothing changed, it is still the same key.
    */
-  async make(path, wanted, made) {
+  async make(path, wanted, done) {
     const typed = JSON.stringify([path, ...new FormData(this.#form)]);
     if (this.#begun?.typed !== typed) this.#begun = await this.#begin(typed, path, wanted());
     const { id, body, blind } = this.#begun;
-    let key;
+    let key, made;
     try {
-      const answer = await (await call("POST", path, body, { "idempotency-key": id })).json();
+      made = await call("POST", path, body, { "idempotency-key": id });
       this.#begun = null;
-      key = blind ? await this.#putTogether(blind, answer) : asMade(answer);
+      key = blind ? await this.#putTogether(blind, made) : asMade(made);
     } catch (error) {
       throw this.#refused(error);
     }
-    made();
-    await showOnce(key, blind ? WAS_HERE : THERE);
+    done();
+    await showOnce(key, blind ? WAS_HERE : THERE, made);
   }
 
   /** Everything that one key needs. The secret is drawn here and stays in WebAssembly until the server has said the tag. */
@@ -68,7 +68,7 @@ export class Birth {
       throw new Refused([`${CANNOT} Press ${this.#button} again, and the server makes it.`], 422);
     }
     if (!module) return { typed, id, path, body, blind: null };
-    const { prefix, shard } = await (await call("GET", "/v1/format")).json();
+    const { prefix, shard } = await call("GET", "/v1/format");
     const blind = module.BlindKey.draw(prefix, shard);
     return { typed, id, path, body: { ...body, digest: blind.digest() }, blind };
   }

@@ -1,33 +1,38 @@
 // The form for a new key, over the list or on its own page: what it shows, what it asks the API for, what is wrong with it. `birth.mjs`
 // makes the key and shows it.
 
-import { attempt, open, Refused } from "./ui.mjs";
+import { attempt, here, open, Refused } from "./ui.mjs";
 import { Birth } from "./birth.mjs";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("create-form");
 const box = byId("create-dialog") ?? byId("create-page"); // what the form stands in
 const button = document.querySelector("[type=submit][form=create-form]");
+const loaded = Date.now();
 const birth = new Birth(form, byId("create-birth"), button.textContent);
 
 // The form.
 
-/** Opens the form over the list, with what was typed before and not sent. */
-export function openForm() {
+// Over the list its button opens the form, with what was typed before and not sent.
+byId("new-key-button")?.form.addEventListener("submit", (event) => {
+  event.preventDefault();
   open(box);
   birth.getReady();
-  form.elements.name.focus();
-}
+  (form.elements.owner ?? form.elements.name).focus();
+});
 
 /** Shows only the fields that the choices made so far ask for. */
 function settle() {
-  byId("create-last-day-part").hidden = form.elements.expires.value !== "date";
+  const days = form.elements.expires.value === "date";
+  byId("create-last-day-part").hidden = !days;
+  form.elements.last_day.disabled = !days; // a day that is none, and not to be seen, must not stand in the way
   byId("create-choice").hidden = form.elements.restricted.value !== "on";
 }
 
 form.addEventListener("change", settle);
 form.addEventListener("reset", () => queueMicrotask(settle));
 form.querySelector("[data-zone]").textContent = " in your time zone";
+if (form.dataset.longest) form.elements.last_day.max = dayOf(latest());
 settle();
 if (box.id === "create-page") birth.getReady();
 
@@ -38,6 +43,7 @@ form.addEventListener("submit", (event) => {
 });
 
 const CONTROLS = {
+  owner: "create-owner",
   name: "create-name",
   expires_at: "create-expires",
   permissions: "create-permissions",
@@ -49,14 +55,15 @@ function showProblems(errors) {
   for (const id of Object.values(CONTROLS)) {
     byId(`${id}-problem`)?.remove();
     const control = byId(id);
+    if (!control) continue; // an owner is asked for only in another company
     control.removeAttribute("aria-invalid");
     describe(control, byId(`${id}-help`) ? `${id}-help` : "");
   }
   const elsewhere = [];
   for (const { field, detail } of errors) {
     const id = CONTROLS[field.split(/[.[]/)[0]];
-    if (!id) elsewhere.push(`${field}: ${detail}`);
-    if (!id || byId(`${id}-problem`)) continue;
+    if (!byId(id)) elsewhere.push(`${field}: ${detail}`);
+    if (!byId(id) || byId(`${id}-problem`)) continue;
     const problem = document.createElement("small");
     problem.className = "problem";
     problem.id = `${id}-problem`;
@@ -82,9 +89,11 @@ function describe(control, ids) {
 
 /** What the API is to make; a refusal where the form does not say it. */
 function wanted() {
-  const { name, networks, restricted } = form.elements;
+  const { owner, name, networks, restricted } = form.elements;
   const body = { name: name.value };
   const wrong = [];
+  if (owner) body.owner = owner.value.trim();
+  if (owner && !body.owner) wrong.push({ field: "owner", detail: "Say whose key it will be: the owner’s id." });
   const end = expiry();
   if (end === null) wrong.push({ field: "expires_at", detail: "Choose the last day." });
   else if (end) body.expires_at = end;
@@ -109,17 +118,36 @@ function expiry() {
   const chosen = form.elements.expires.value;
   if (!chosen) return undefined;
   if (chosen === "date") return form.elements.last_day.value ? endOfDay(form.elements.last_day.value) : null;
-  // By the server's clock when it made the page, and what has passed since: a wrong clock here makes no difference.
-  const now = Number(form.elements.at.value) * 1000 + performance.now();
-  return stamp(new Date(now + Number(chosen) * 86_400_000));
+  return stamp(inDays(chosen));
 }
 
-/** The last second of a day (`2027-01-31`) in the reader's zone. */
+/**
+ * The present after a number of days. By the server's clock when it made the page, and what has passed since: a wrong clock here makes no
+ * difference. A machine that sleeps stops the one of the two clocks, somebody who sets the time back the other.
+ */
+function inDays(days) {
+  const passed = Math.max(Date.now() - loaded, performance.now());
+  return new Date(Number(form.elements.at.value) * 1000 + passed + Number(days) * 86_400_000);
+}
+
+/** The end of the longest life that a key of the company may have, where that is limited. */
+function latest() {
+  return form.dataset.longest ? inDays(form.dataset.longest) : null;
+}
+
+/** The last second of a day (`2027-01-31`) in the reader's zone; on the day of the longest life that life's end. */
 function endOfDay(day) {
   const [year, month, date] = day.split("-").map(Number);
   const end = new Date(year, month - 1, date, 23, 59, 59);
   end.setFullYear(year); // years below 100 mean the 20th century to the constructor
-  return stamp(end);
+  const last = latest();
+  return stamp(last && last < end && dayOf(last) === day ? last : end);
+}
+
+/** The day in the reader's zone, as a date field has it. */
+function dayOf(date) {
+  const two = (number) => String(number).padStart(2, "0");
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
 /** RFC 3339 in UTC with seconds. */
@@ -127,20 +155,17 @@ const stamp = (date) => date.toISOString().replace(/\.\d+Z$/, "Z");
 
 // Making it.
 
-let stored = () => location.assign("/admin/keys");
-
-/** What happens when somebody says that the key is stored, instead of going to the list. */
-export function whenStored(work) {
-  stored = work;
-}
+let made = false; // whether there was a key on this page
 
 async function create() {
   try {
     await birth.make("/v1/keys", wanted, () => {
+      made = true;
       form.reset();
       if (box.open) box.close();
     });
-    stored();
+    // The list takes it up where it is on the page; else one goes to it.
+    if (document.dispatchEvent(new Event("key-stored", { cancelable: true }))) location.assign(here("/admin/keys"));
   } catch (error) {
     throw error instanceof Refused ? refused(error) : error;
   }
@@ -153,7 +178,8 @@ function refused(error) {
   return new Refused(elsewhere.length > 0 ? elsewhere : ["Something is not right yet: see below."], error.status);
 }
 
-// A page that the browser kept for going back to has a form that was sent, and no key.
+// A page that the browser kept for going back to: where it showed a key, that is gone. What was typed and not sent stays, and so does what no
+// answer came to: sent again, it makes one key.
 addEventListener("pageshow", (event) => {
-  if (event.persisted) location.reload();
+  if (event.persisted && made) location.reload();
 });

@@ -7,11 +7,19 @@ const shown = byId("new-key");
 const download = byId("download-key");
 const status = byId("copy-status");
 
+const time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
 let stored = null; // what to do when the key is stored
 
-/** Shows `key` in the dialog, with a sentence on its `birth`; the promise ends when the reader has stored it. */
-export function showOnce(key, birth) {
+/**
+ * Shows `key` in the dialog, with a sentence on its `birth` and with what the API said of what was `made`; the promise ends when the reader has
+ * stored it.
+ */
+export function showOnce(key, birth, made) {
   shown.textContent = key;
+  byId("created-end").textContent = made.expires_at ? `It works until ${time.format(new Date(made.expires_at))}.` : "It does not expire.";
+  const owner = byId("created-owner");
+  if (owner) owner.textContent = made.owner;
   download.href = `data:text/plain,${encodeURIComponent(`${download.dataset.variable}=${key}\n`)}`;
   dialog.showModal();
   status.textContent = birth; // now: those who listen hear only what changes while it is there

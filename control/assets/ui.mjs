@@ -23,14 +23,19 @@ export class Refused extends Error {
 
 // Calls.
 
+/** The path in the company that the page is about, where that is another one than the reader's own. */
+export function here(path) {
+  const { company } = document.body.dataset;
+  return company ? `${path}${path.includes("?") ? "&" : "?"}company=${encodeURIComponent(company)}` : path;
+}
+
+/** Calls the API and gives what it answers; undefined where that is nothing. */
 export async function call(method, path, body, more = {}) {
   const headers = { accept: "application/json", ...more };
   if (body !== undefined) headers["content-type"] = "application/json";
   let response;
-  const { company } = document.body.dataset; // another one than the reader's own, where the page is about one
-  if (company) path += `${path.includes("?") ? "&" : "?"}company=${encodeURIComponent(company)}`;
   try {
-    response = await fetch(path, {
+    response = await fetch(here(path), {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -39,14 +44,21 @@ export async function call(method, path, body, more = {}) {
       redirect: "error",
     });
   } catch {
-    throw new Refused(["No answer came. It may have been done nevertheless: reload the list before you try again."]);
+    throw unanswered(method);
   }
-  if (response.ok) return response;
+  if (response.status === 204) return undefined;
+  // An answer that was cut on its way says no more than none.
+  if (response.ok) return response.json().catch(() => Promise.reject(unanswered(method)));
   const { status } = response;
   if (status === 401) throw new Refused([ENDED], status);
   const problem = await response.json().catch(() => null);
   const errors = Array.isArray(problem?.errors) ? problem.errors : [];
   throw new Refused(reasons(problem, errors, status), status, errors);
+}
+
+function unanswered(method) {
+  const may = method === "GET" ? "Try again." : "It may have been done nevertheless: reload the list before you try again.";
+  return new Refused([`No answer came. ${may}`]);
 }
 
 function reasons(problem, errors, status) {

@@ -1,5 +1,5 @@
 //! Administration → API Keys: the list ([`list`]) with its search and filters ([`choice`]), the form for a new key ([`create`]) with the page
-//! that answers it ([`created`]), and the dialogs that end one ([`ending`]).
+//! that answers it ([`created`]), and the dialog that ends one ([`ending`]).
 //!
 //! The server writes times in UTC; the script rewrites them to the reader's zone.
 
@@ -76,33 +76,34 @@ pub struct KeysPage {
 
 /// The page of API keys.
 pub fn keys(reader: &Reader, page: &KeysPage) -> String {
+    let makes = reader.makes_keys();
     let main = html! {
         header.title {
             div {
                 h1 { "API Keys" }
-                p { "A key lets a program work in your name. It can do what you can do, and nothing more." }
+                p {
+                    @if reader.elsewhere.is_none() { "A key lets a program work in your name. It can do what you can do, and nothing more." }
+                    @else { "A key lets a program work in its owner’s name. It can do what its owner can do, and nothing more." }
+                }
             }
             // A button that leads to the page with the form; the script opens the same form over the list instead.
-            form.plain action=(create::PATH) method="get" {
-                button #new-key-button type="submit" { "New API Key" }
+            @if makes {
+                form.plain action=(create::PATH) method="get" {
+                    button #new-key-button type="submit" { "New API Key" }
+                }
             }
         }
         (list::section(reader, page))
-        (create::over_the_list(reader, &page.making))
-        (secret::dialog(&page.making.edge_url, secret::YOU))
+        @if makes {
+            (create::over_the_list(reader, &page.making))
+            (secret::dialog(&page.making.edge_url, create::acts_as(reader)))
+        }
         (ending::revoke())
-        (ending::delete())
     };
+    let scripts: &[File] = if makes { &[File::NewKey, File::Keys] } else { &[File::Keys] };
     let done = if page.deleted { "The key was deleted. It stops working everywhere within a few minutes." } else { "" };
-    document(
-        &Frame {
-            styles: &[File::SecretStyle, File::PlotStyle, File::KeysStyle],
-            scripts: &[File::NewKey, File::Keys],
-            done,
-            ..Frame::of(reader, Section::Keys)
-        },
-        &main,
-    )
+    let styles: &[File] = &[File::SecretStyle, File::PlotStyle, File::KeysStyle];
+    document(&Frame { styles, scripts, done, ..Frame::of(reader, Section::Keys) }, &main)
 }
 
 /// A dialog's head, body and buttons. The script fills `[role=alert]` when something is refused.

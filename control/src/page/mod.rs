@@ -53,6 +53,7 @@ pub use policy::{HISTORY_PATH, Meanwhile, POLICY_PATH, PolicyPage, Propagation, 
 pub use policy_history::{Before, HistoryPage, PolicyVersion, VersionPage, policy_history, policy_version};
 pub use reader::{Reader, start};
 pub use secret::Drawing;
+pub(crate) use secret::holds_key;
 pub use webhook::{Delivery, ReplayForm, WebhookPage, webhook};
 pub use webhooks::{PageWebhook, WEBHOOKS_PATH, WebhookForm, delete_webhook, new_webhook, webhook_created, webhooks};
 

@@ -44,6 +44,16 @@ impl Reader {
         format!("{path}{}{query}", if path.contains('?') { '&' } else { '?' })
     }
 
+    /// Whether they see everyone's keys.
+    pub fn sees_all_keys(&self) -> bool {
+        self.may("keyward.keys") || self.may(OPERATOR)
+    }
+
+    /// Whether they may make keys in the company that they look at.
+    pub fn makes_keys(&self) -> bool {
+        self.may(OPERATOR) || self.elsewhere.is_none() && self.may("keyward.keys.own")
+    }
+
     /// Whether they may do what `permission` names.
     pub fn may(&self, permission: &str) -> bool {
         self.permissions.allows_str(permission)
@@ -92,7 +102,7 @@ impl Section {
             Self::Owners => reader.may("keyward.owners"),
             Self::Companies | Self::Policy => reader.may(OPERATOR),
             Self::Audit => reader.may("keyward.audit"),
-            Self::Webhooks => reader.may("keyward.keys") || reader.may(OPERATOR),
+            Self::Webhooks => reader.sees_all_keys(),
         }
     }
 
@@ -144,6 +154,23 @@ mod tests {
         assert_eq!(elsewhere.at("/a"), "/a?company=a%26b%7Cc");
         assert_eq!(elsewhere.at("/a?b=1"), "/a?b=1&company=a%26b%7Cc");
         assert_eq!(Section::Policy.address(&elsewhere), "/admin/policy");
+    }
+
+    #[test]
+    fn keys_are_made_and_seen_by_whom_the_api_lets() {
+        let may = |permission: &str, elsewhere: bool| {
+            let permissions = PermissionSet::parse([permission]).unwrap();
+            let reader = Reader { permissions, elsewhere: elsewhere.then(|| "acme".into()), ..Reader::default() };
+            (reader.sees_all_keys(), reader.makes_keys())
+        };
+        for (permission, own, elsewhere) in [
+            ("orders.read", (false, false), (false, false)),
+            ("keyward.keys.own", (false, true), (false, false)),
+            ("keyward.keys", (true, false), (true, false)),
+            (OPERATOR, (true, true), (true, true)),
+        ] {
+            assert_eq!((may(permission, false), may(permission, true)), (own, elsewhere), "{permission}");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) fn answer<O>(request: &Request, context: &Context<'_, O>) -> Answer {
         return Answer::html(401, page::session_ended(&way_in_again(request, settings, page::SIGNED_IN_PATH), &kept, all));
     }
     let whole = match request.target.query.as_str() {
-        "" => request.target.path.clone(),
+        query if query.is_empty() || page::holds_key(query) => request.target.path.clone(),
         query => format!("{}?{query}", request.target.path),
     };
     let here = within_admin(&whole).unwrap_or(START_PATH);

@@ -7,7 +7,7 @@ use super::{
     new_key,
     visit::{Told, Visit},
 };
-use crate::page::{self, Choice, KeysPage, PageKey, Problems};
+use crate::page::{self, Choice, KeysPage, Making, PageKey, Problems};
 
 /// How many keys a page has.
 const PAGE: usize = 50;
@@ -23,16 +23,24 @@ struct Listed {
 }
 
 pub(super) async fn list<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Answer> {
-    let choice = Choice::read(|name| visit.parameter(name), visit.reader.may("keyward.keys"));
+    let parameter = |name: &str| visit.parameter(name);
+    let choice = Choice::read(parameter, &visit.reader);
+    if Choice::has_key(parameter) {
+        // What a browser without a script sent: the key leaves its address, and is asked for nowhere.
+        let address = choice.first().address();
+        return Ok(Answer::redirect(&format!("{address}{}pasted=key", if address.contains('?') { '&' } else { '?' })));
+    }
     let mut page = KeysPage {
         keys: Vec::new(),
         next_cursor: choice.cursor.clone(),
-        problems: Problems::default(),
-        making: new_key::making(visit),
+        problems: if visit.parameter("pasted").is_some() { pasted() } else { Problems::default() },
+        making: if visit.reader.makes_keys() { new_key::making(visit).await } else { Making::default() },
         deleted: visit.parameter("done").as_deref() == Some("deleted"),
         now: visit.now(),
         choice,
     };
+    // Where one owner of another company is looked at, a new key is probably theirs.
+    page.making.form.owner.clone_from(&page.choice.owner);
     for _ in 0..CALLS {
         let told = ask(visit, &page).await?;
         if told.status == 400 {
@@ -53,6 +61,12 @@ pub(super) async fn list<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Ans
     Ok(Answer::html(200, page::keys(&visit.reader, &page)))
 }
 
+/// For a whole key in the search.
+fn pasted() -> Problems {
+    let sentence = "That was a key. Never paste one here: search for its name or its id.";
+    Problems { general: Vec::new(), fields: vec![("q".into(), sentence.into())] }
+}
+
 /// The next part of the page: as many keys as it still lacks, with their use, in one call.
 async fn ask<O: Outside>(visit: &Visit<'_, O>, page: &KeysPage) -> Result<Told, Answer> {
     let mut query = page.choice.asked(&visit.reader.owner, page.now);
@@ -68,7 +82,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{
-        super::super::tests::{Script, api_answer, header, request, run, with_session},
+        super::super::tests::{Script, api_answer, caller, header, request, run, with_session},
         *,
     };
 
@@ -113,6 +127,39 @@ mod tests {
         let (_, html, asked) = open("/admin/keys?q=x", nothing);
         assert_eq!(asked.len(), CALLS);
         assert!(html.contains("Nothing found so far") && html.contains("Search on") && html.contains("cursor=e.e"));
+    }
+
+    #[test]
+    fn in_another_company_all_keys_are_asked_for_whoever_the_reader_is() {
+        let operator = whoami(&["keyward.operator"]);
+        let who = || caller("demo", "keyward.operator");
+        let company = api_answer(200, &json!({"company": "acme", "max_key_lifetime_days": 30}));
+        let objects = Script::saying([operator, who(), company, who(), listed(0..1, "")]);
+        let answer = run(&with_session(request("GET", "/admin/keys?company=acme&owner=bob")), &objects);
+        let html = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert_eq!(answer.status, 200, "{html}");
+        assert_eq!(objects.call(2).path, "/v1/companies/acme");
+        assert_eq!(objects.call(4).query, "owner=bob&sort=-created_at&usage=30d&limit=50&company=acme");
+        assert!(html.contains("As long as allowed: 30 days"));
+        assert!(html.contains("id=\"create-owner\" type=\"text\" name=\"owner\" value=\"bob\""));
+    }
+
+    #[test]
+    fn a_key_that_was_pasted_into_the_search_leaves_the_address_and_is_asked_for_nowhere() {
+        let key = "kw_live_MDeuq7Rm2ZxV0bTgYc9LwN4sKd8HfA1eHJcGDjP1R2TU5";
+        let (answer, html, asked) = open(&format!("/admin/keys?q=+{key}&status=active"), [whoami(&["keyward.keys"])]);
+        assert_eq!((answer.status, header(&answer, "location")), (303, Some("/admin/keys?status=active&pasted=key")));
+        assert!(asked.is_empty() && !html.contains(key));
+        let (_, html, asked) = open("/admin/keys?pasted=key", [whoami(&["keyward.keys"]), listed(0..0, "")]);
+        assert_eq!(asked, ["owner=ann&sort=-created_at&usage=30d&limit=50"]);
+        assert!(
+            html.contains("id=\"filter-q-problem\">That was a key") && html.contains("aria-describedby=\"filter-q-problem\""),
+            "{html}"
+        );
+        // Nor does the way in lead back to it.
+        let answer = run(&request("GET", &format!("/admin/keys?q={key}")), &Script::saying([]));
+        assert_eq!(answer.status, 401);
+        assert!(!String::from_utf8(answer.body.to_vec()).unwrap().contains(key));
     }
 
     #[test]

@@ -24,29 +24,48 @@ const FORM_LIFE: Millis = Millis::from_secs(86_400);
 /// The part of the answer to `POST /v1/keys` that the page shows.
 #[derive(Deserialize)]
 struct Answered {
+    id: String,
     name: String,
+    #[serde(default)]
+    owner: String,
+    #[serde(default)]
+    expires_at: Option<String>,
     #[serde(default)]
     key: Option<String>,
 }
 
 /// How a new key is made on any page of this visit, with nothing typed yet.
-pub(super) fn making<O: Outside>(visit: &Visit<'_, O>) -> Making {
+pub(super) async fn making<O: Outside>(visit: &Visit<'_, O>) -> Making {
     let settings = visit.settings();
+    let longest = match visit.company() {
+        None => visit.reader.max_key_lifetime_days,
+        Some(company) => longest_elsewhere(visit, company).await,
+    };
     Making {
         form: NewKey { id: visit.form_id().into(), at: visit.now(), ..NewKey::default() },
         edge_url: settings.public_edge_url.clone().unwrap_or_default(),
         drawing: settings.drawing.clone(),
+        longest,
     }
 }
 
+/// For how many days a key of another company may live. Where that cannot be found out, the API still sees to it.
+async fn longest_elsewhere<O: Outside>(visit: &Visit<'_, O>, company: &str) -> Option<u64> {
+    let told = visit.get(&format!("/v1/companies/{}", page::encoded(company)), &[]).await.ok()?;
+    told.body["max_key_lifetime_days"].as_u64().filter(|_| told.status == 200)
+}
+
 pub(super) async fn answer<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Answer> {
-    let mut making = making(visit);
+    if !visit.is_post() && !visit.reader.makes_keys() {
+        return Err(Answer::html(403, page::not_allowed()));
+    }
+    let mut making = making(visit).await;
     if !visit.is_post() {
         return Ok(Answer::html(200, page::new_key(&visit.reader, &making)));
     }
     let fresh = making.form.id.clone();
     making.form = typed(&visit.form()?, &making.form);
-    let wanted = match wanted(&making.form) {
+    let wanted = match wanted(&making, visit.company().is_some()) {
         Ok(wanted) => wanted,
         Err(problems) => return Ok(again(visit, making, 422, problems)),
     };
@@ -66,8 +85,10 @@ pub(super) async fn answer<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, A
         let problems = told.problems();
         return Ok(again(visit, making, told.status, problems));
     }
-    let Answered { name, key } = told.granted()?;
-    Ok(Answer::html(201, page::created(&visit.reader, &Created { name, key, edge_url: making.edge_url })))
+    let Answered { id, name, owner, expires_at, key } = told.granted()?;
+    let owner = visit.company().map(|_| owner);
+    let expires_at = expires_at.and_then(|at| crate::time::parse(&at).ok());
+    Ok(Answer::html(201, page::created(&visit.reader, &Created { id, name, key, owner, expires_at, edge_url: making.edge_url })))
 }
 
 fn general(sentence: &str) -> Problems {
@@ -89,6 +110,7 @@ fn typed(form: &Form, fresh: &NewKey) -> NewKey {
     NewKey {
         id: id.unwrap_or_else(|| fresh.id.clone()),
         at: at.unwrap_or(fresh.at),
+        owner: text("owner"),
         name: text("name"),
         expires: text("expires"),
         last_day: text("last_day"),
@@ -100,12 +122,18 @@ fn typed(form: &Form, fresh: &NewKey) -> NewKey {
     }
 }
 
-/// The body of the call that makes what was typed; or what cannot be said in one.
-fn wanted(typed: &NewKey) -> Result<Value, Problems> {
+/// The body of the call that makes what was typed, in another company for its owner; or what cannot be said in one.
+fn wanted(making: &Making, elsewhere: bool) -> Result<Value, Problems> {
+    let typed = &making.form;
     let mut body = Map::new();
     let mut wrong = Vec::new();
     body.insert("name".into(), json!(typed.name));
-    match expiry(typed) {
+    if elsewhere && typed.owner.is_empty() {
+        wrong.push(("owner".to_owned(), "Say whose key it will be: the owner’s id.".to_owned()));
+    } else if elsewhere {
+        body.insert("owner".into(), json!(typed.owner));
+    }
+    match expiry(making) {
         Ok(None) => {}
         Ok(Some(at)) => drop(body.insert("expires_at".into(), at.into())),
         Err(sentence) => wrong.push(("expires_at".to_owned(), sentence.to_owned())),
@@ -124,12 +152,18 @@ fn wanted(typed: &NewKey) -> Result<Value, Problems> {
     if wrong.is_empty() { Ok(body.into()) } else { Err(Problems { general: Vec::new(), fields: wrong }) }
 }
 
-fn expiry(typed: &NewKey) -> Result<Option<String>, &'static str> {
+fn expiry(making: &Making) -> Result<Option<String>, &'static str> {
+    let typed = &making.form;
     match typed.expires.as_str() {
         "" => Ok(None),
         "date" if typed.last_day.is_empty() => Err("Choose the last day."),
         "date" => match Date::from_str(&typed.last_day) {
-            Ok(day) if typed.last_day.len() == 10 => Ok(Some(format!("{day}T23:59:59Z"))),
+            Ok(day) if typed.last_day.len() == 10 => {
+                let end = format!("{day}T23:59:59Z");
+                // The longest life ends within a day, and that day can be chosen too.
+                let latest = making.latest().map(rfc3339).filter(|latest| latest.starts_with(&typed.last_day));
+                Ok(Some(latest.map_or(end.clone(), |latest| latest.min(end))))
+            }
             _ => Err("The last day is no day: write it as 2027-01-31."),
         },
         days => match days.parse::<u64>() {
@@ -147,7 +181,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::super::tests::{NOW, Script, api_answer, header, request, run, with_session},
+        super::super::tests::{NOW, Script, api_answer, caller, header, request, run, with_session},
         *,
     };
 
@@ -156,8 +190,12 @@ mod tests {
     }
 
     fn send(body: &str, answers: impl IntoIterator<Item = (u16, Value)>) -> (Answer, String, Script) {
-        let objects = Script::saying([whoami()].into_iter().chain(answers));
-        let mut request = with_session(request("POST", "/admin/keys/new"));
+        send_to("/admin/keys/new", body, [whoami()].into_iter().chain(answers))
+    }
+
+    fn send_to(address: &str, body: &str, answers: impl IntoIterator<Item = (u16, Value)>) -> (Answer, String, Script) {
+        let objects = Script::saying(answers);
+        let mut request = with_session(request("POST", address));
         request.headers.content_type = Some("application/x-www-form-urlencoded".into());
         request.headers.origin = Some("https://control.example".into());
         request.body = body.into();
@@ -198,6 +236,46 @@ mod tests {
         let (answer, html, _) = send(&body, [made(&Value::Null)]);
         assert_eq!(answer.status, 201);
         assert!(html.contains("made already") && html.contains("shown only once"));
+    }
+
+    #[test]
+    fn the_last_day_of_the_longest_life_is_that_life_s_end() {
+        let at = NOW.as_secs();
+        let latest = rfc3339(NOW.plus(Millis::from_secs(90 * 86_400)));
+        let whoami = || {
+            api_answer(200, &json!({"owner": "ann", "company": "demo", "max_key_lifetime_days": 90, "permissions": ["keyward.keys.own"]}))
+        };
+        let before = rfc3339(NOW.plus(Millis::from_secs(89 * 86_400)));
+        for (day, expected) in [(&latest[..10], latest.clone()), (&before[..10], format!("{}T23:59:59Z", &before[..10]))] {
+            let body = format!("form=a&at={at}&name=n&expires=date&last_day={day}");
+            let (_, _, objects) = send_to("/admin/keys/new", &body, [whoami(), made(&Value::Null)]);
+            assert_eq!(serde_json::from_str::<Value>(&objects.call(1).body).unwrap()["expires_at"], *expected);
+        }
+    }
+
+    #[test]
+    fn in_another_company_the_form_names_the_owner_and_the_answer_does_too() {
+        let operator = || api_answer(200, &json!({"owner": "ann", "company": "demo", "permissions": ["keyward.operator"]}));
+        let who = || caller("demo", "keyward.operator");
+        let company = || api_answer(200, &json!({"max_key_lifetime_days": null}));
+        let answered = json!({"id": "key_1", "name": "n", "key": "kw_live_x", "owner": "bo<b>", "expires_at": "2027-01-31T22:59:59Z"});
+        let address = "/admin/keys/new?company=acme";
+        let body = "form=a&name=n&owner=+bob+&restricted=on&narrower=orders.read";
+        let (answer, html, objects) = send_to(address, body, [operator(), who(), company(), who(), api_answer(201, &answered)]);
+        assert_eq!((answer.status, objects.call(4).query.as_str()), (201, "company=acme"));
+        let sent: Value = serde_json::from_str(&objects.call(4).body).unwrap();
+        assert_eq!(sent, json!({"name": "n", "owner": "bob", "permissions": ["orders.read"]}));
+        assert!(html.contains("acts as bo&lt;b&gt;") && html.contains("datetime=\"2027-01-31T22:59:59Z\""), "{html}");
+        let (answer, html, objects) = send_to(address, "form=a&name=kept&owner=+", [operator(), who(), company()]);
+        assert_eq!((answer.status, objects.asked().len()), (422, 3));
+        assert!(html.contains("id=\"create-owner-problem\">Say whose") && html.contains("value=\"kept\""));
+    }
+
+    #[test]
+    fn who_may_make_no_keys_sees_no_form_for_one() {
+        let whoami = api_answer(200, &json!({"owner": "ann", "company": "demo", "permissions": ["keyward.keys"]}));
+        let answer = run(&with_session(request("GET", "/admin/keys/new")), &Script::saying([whoami]));
+        assert_eq!(answer.status, 403);
     }
 
     #[test]

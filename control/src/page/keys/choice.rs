@@ -4,7 +4,10 @@
 use keyward_shared::time::Millis;
 use serde::Deserialize;
 
-use crate::{page::KEYS_PATH, time};
+use crate::{
+    page::{KEYS_PATH, Reader, secret::holds_key},
+    time,
+};
 
 /// How a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -86,12 +89,12 @@ pub(super) const fn days(count: u64) -> Millis {
 pub struct Choice {
     /// Everyone's keys, not only one's own.
     pub(super) everyones: bool,
-    /// Part of a name, an id or what a key begins and ends with.
+    /// Part of a name, an id or what is kept of a key to recognize it by.
     pub(super) q: String,
     /// Only these.
     pub(super) status: Option<Status>,
     /// Only this owner's, among everyone's.
-    pub(super) owner: String,
+    pub owner: String,
     /// Only those without a request for ninety days.
     pub(super) unused: bool,
     /// Only those that expire within fourteen days.
@@ -105,11 +108,12 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Reads the parameters of an address; what makes no sense there is as if it were not there. Everyone's keys are only for who
-    /// `may_see` them.
-    pub fn read(parameter: impl Fn(&str) -> Option<String>, may_see: bool) -> Self {
-        let text = |name: &str| parameter(name).map(|value| value.trim().to_owned()).unwrap_or_default();
-        let everyones = may_see && text("owners") == "all";
+    /// Reads the parameters of an address; what makes no sense there is as if it were not there, and so is a whole key: it must not
+    /// go on from there. Everyone's keys are only for who may see them; in another company nobody has keys of their own.
+    pub fn read(parameter: impl Fn(&str) -> Option<String>, reader: &Reader) -> Self {
+        let text = |name: &str| parameter(name).filter(|value| !holds_key(value)).map(|value| value.trim().to_owned()).unwrap_or_default();
+        let wants_all = text("owners") == "all" || !text("owner").is_empty();
+        let everyones = reader.elsewhere.is_some() || reader.sees_all_keys() && wants_all;
         let cursor = parameter("cursor");
         Self {
             everyones,
@@ -124,13 +128,23 @@ impl Choice {
         }
     }
 
+    /// Whether an address has a whole key where something is searched for.
+    pub fn has_key(parameter: impl Fn(&str) -> Option<String>) -> bool {
+        ["q", "owner"].into_iter().filter_map(parameter).any(|value| holds_key(&value))
+    }
+
     /// In what order it is: with a filter that has one of its own in that one, most urgent first.
     pub(super) fn order(&self) -> Sort {
-        self.sort.unwrap_or(match (self.expiring, self.unused) {
+        self.sort.unwrap_or_else(|| self.usual_order())
+    }
+
+    /// The order that suits the filters.
+    pub(super) const fn usual_order(&self) -> Sort {
+        match (self.expiring, self.unused) {
             (true, _) => Sort::Expiry,
             (false, true) => Sort::Unused,
             (false, false) => Sort::Newest,
-        })
+        }
     }
 
     /// Whether anything is left out of the list, besides what is not one's own.
@@ -210,9 +224,16 @@ mod tests {
     const NOW: Millis = Millis(1_795_000_000_000); // 2026-11-18T11:06:40Z
 
     fn read(query: &str, may_see: bool) -> Choice {
+        read_by(query, &reader(if may_see { "keyward.keys" } else { "keyward.keys.own" }))
+    }
+
+    fn reader(permission: &str) -> Reader {
+        Reader { permissions: keyward_shared::permission::PermissionSet::parse([permission]).unwrap(), ..Reader::default() }
+    }
+
+    fn read_by(query: &str, reader: &Reader) -> Choice {
         let all: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let parameter = |name: &str| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        Choice::read(parameter, may_see)
+        Choice::read(|name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()), reader)
     }
 
     fn asked(query: &str) -> String {
@@ -234,9 +255,34 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_as_if_it_were_not_there() {
-        let choice = read("status=gone&sort=-name&since=2026-01-01T00:00:00Z&owner=bob", true);
+        let choice = read("status=gone&sort=-name&since=2026-01-01T00:00:00Z", true);
         assert_eq!(choice, Choice::default());
+        assert_eq!(read("owner=bob", false), Choice::default());
         assert_eq!(read("owners=all&owner=bob", false), Choice::default(), "everyone's are not for everyone");
+    }
+
+    #[test]
+    fn one_owner_s_keys_are_among_everyone_s() {
+        for permission in ["keyward.keys", "keyward.operator"] {
+            assert_eq!(read_by("owner=bob", &reader(permission)).address(), "/admin/keys?owners=all&owner=bob", "{permission}");
+        }
+    }
+
+    #[test]
+    fn in_another_company_everyone_s_are_asked_for_and_nobody_s_are_mine() {
+        let operator = Reader { owner: "ann".into(), elsewhere: Some("acme".into()), ..reader("keyward.operator") };
+        for (query, expected) in [("", "sort=-created_at"), ("owner=bob", "owner=bob sort=-created_at"), ("q=x", "q=x sort=-created_at")] {
+            let asked = read_by(query, &operator).asked(&operator.owner, NOW);
+            assert_eq!(asked.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_pasted_goes_no_further() {
+        let key = "kw_live_MDeuq7Rm2ZxV0bTgYc9LwN4sKd8HfA1eHJcGDjP1R2TU5";
+        let parameter = |name: &str| ["q", "owner"].contains(&name).then(|| format!("key: {key}"));
+        assert!(Choice::has_key(parameter) && !Choice::has_key(|name| (name == "q").then(|| "key_5McJmDgrvcm7AQFuv3B2".into())));
+        assert_eq!(Choice::read(parameter, &reader("keyward.keys")), Choice::default());
     }
 
     #[test]

@@ -19,17 +19,19 @@ const NAMED: usize = 2;
 
 /// All that changes with what is looked at: the script takes it from a new page as one piece.
 pub(super) fn section(reader: &Reader, page: &KeysPage) -> Markup {
-    let may_see_all = reader.may("keyward.keys");
     let choice = &page.choice;
+    let has_own = reader.elsewhere.is_none();
     html! {
         section #keys aria-label=(if choice.everyones { "Everyone’s keys" } else { "Your keys" }) {
-            @if may_see_all { (switch(choice)) }
-            (problems(&page.problems, &[]))
-            @if choice.leaves_out() || choice.cursor.is_some() || !page.keys.is_empty() || choice.everyones { (filters(choice)) }
+            @if has_own && reader.sees_all_keys() { (switch(choice)) }
+            (problems(&page.problems, &["q"]))
+            @if choice.leaves_out() || choice.cursor.is_some() || !page.keys.is_empty() || choice.everyones || !page.problems.is_empty() {
+                (filters(page))
+            }
             @if !page.keys.is_empty() {
                 (table(page, choice))
             } @else if page.problems.is_empty() {
-                (empty(page))
+                (empty(page, has_own))
             }
             (pager(page))
         }
@@ -49,14 +51,19 @@ fn switch(choice: &Choice) -> Markup {
     }
 }
 
-fn filters(choice: &Choice) -> Markup {
+fn filters(page: &KeysPage) -> Markup {
+    let choice = &page.choice;
+    let problem = page.problems.of("q");
+    let usual = choice.usual_order();
     html! {
         search {
             form.filters action=(KEYS_PATH) method="get" {
                 @if choice.everyones { input type="hidden" name="owners" value="all"; }
                 div.wide {
                     label for="filter-q" { "Search" }
-                    input #filter-q type="search" name="q" value=(choice.q) maxlength="200" placeholder="Name, id or end of the key";
+                    input #filter-q type="search" name="q" value=(choice.q) maxlength="200" placeholder="Name or id"
+                        aria-describedby=[problem.map(|_| "filter-q-problem")] aria-invalid=[problem.map(|_| "true")];
+                    @if let Some(problem) = problem { small.problem #filter-q-problem { (problem) } }
                 }
                 div {
                     label for="filter-status" { "Status" }
@@ -76,8 +83,8 @@ fn filters(choice: &Choice) -> Markup {
                 div {
                     label for="filter-sort" { "Order" }
                     select #filter-sort name="sort" {
-                        option value="" { "Usual" }
-                        @for sort in Sort::ALL { option value=(sort.name()) selected[choice.sort == Some(sort)] { (sort.title()) } }
+                        option value="" { (usual.title()) }
+                        @for sort in Sort::ALL.into_iter().filter(|sort| *sort != usual) { option value=(sort.name()) selected[choice.sort == Some(sort)] { (sort.title()) } }
                     }
                 }
                 div.boxes {
@@ -94,7 +101,7 @@ fn filters(choice: &Choice) -> Markup {
 }
 
 /// What stands where there is no key: what keys are for, or that nothing fits.
-fn empty(page: &KeysPage) -> Markup {
+fn empty(page: &KeysPage, has_own: bool) -> Markup {
     let choice = &page.choice;
     html! {
         article.empty {
@@ -111,7 +118,8 @@ fn empty(page: &KeysPage) -> Markup {
                 h2 { "No keys yet" }
                 p {
                     "A key lets a program reach the API without a person signing in: a nightly synchronisation with another system, a \
-                     dashboard, a scheduled job. It acts as the person who made it."
+                     dashboard, a scheduled job. It acts as "
+                    @if has_own { "the person who made it." } @else { "its owner, who is a person of this company." }
                 }
                 p {
                     "Give each integration a key of its own. Then you see which of them still works, and can turn off one without \
@@ -214,9 +222,11 @@ fn row(key: &PageKey, everyones: bool, now: Millis) -> Markup {
             }
             td.actions role="cell" {
                 @if key.status == Status::Active {
-                    button.small type="button" data-action="revoke" aria-label={ "Revoke " (key.name) } { "Revoke" }
+                    // The script asks in a dialog instead.
+                    a.button.outline.small href={ (address(key)) "/revoke" } data-action="revoke" aria-label={ "Revoke " (key.name) } { "Revoke" }
+                    " "
                 }
-                button.small.secondary.outline type="button" data-action="delete" aria-label={ "Delete " (key.name) } { "Delete" }
+                a.button.outline.small href={ (address(key)) "/delete" } aria-label={ "Delete " (key.name) } { "Delete" }
             }
         }
     }
@@ -233,7 +243,8 @@ fn address(key: &PageKey) -> String {
 fn status(key: &PageKey) -> (&'static str, &'static str) {
     match key.status {
         Status::Active if key.owner_active => ("Active", "good"),
-        Status::Active => ("Active, owner inactive", "warn"),
+        // The owner or the whole company: the key does not tell which.
+        Status::Active => ("Active, but blocked", "warn"),
         ended => (ended.title(), "gone"),
     }
 }

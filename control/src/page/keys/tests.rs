@@ -40,10 +40,13 @@ fn render(change: &Value) -> String {
 #[test]
 fn hostile_text_is_escaped_everywhere() {
     let evil = "\"><script>alert(1)</script><img src=x onerror='a()'>";
-    let somebody = Reader { owner_name: Some(evil.into()), company_name: Some(evil.into()), ..reader(&["keyward.keys"]) };
+    let somebody =
+        Reader { owner_name: Some(evil.into()), company_name: Some(evil.into()), ..reader(&["keyward.keys", "keyward.keys.own"]) };
+    let operator = Reader { elsewhere: Some(evil.into()), ..reader(&["keyward.operator"]) };
     let evil_text = || evil.to_owned();
     let typed = NewKey {
         id: evil_text(),
+        owner: evil_text(),
         name: evil_text(),
         last_day: evil_text(),
         narrower: evil_text(),
@@ -52,21 +55,30 @@ fn hostile_text_is_escaped_everywhere() {
         ..NewKey::default()
     };
     let drawing = Some(Drawing { script: evil_text(), wasm: evil_text() });
-    let making = Making { form: typed, edge_url: evil.into(), drawing };
+    let making = Making { form: typed, edge_url: evil.into(), drawing, longest: Some(90) };
     let choice = Choice { everyones: true, q: evil_text(), owner: evil_text(), cursor: Some(evil_text()), ..Choice::default() };
     let hostile = KeysPage {
         next_cursor: Some(evil.into()),
         choice,
-        problems: Problems { general: vec![evil_text()], fields: Vec::new() },
+        problems: Problems { general: vec![evil_text()], fields: vec![("q".into(), evil_text())] },
         making: making.clone(),
         ..page(vec![key(
             &json!({"id": evil, "name": evil, "hint": evil, "owner": evil, "owner_name": evil, "permissions": [evil, evil, evil]}),
         )])
     };
     let html = keys(&somebody, &hostile);
-    let made = Created { name: evil_text(), key: Some(evil_text()), edge_url: evil_text() };
+    let made = Created {
+        id: evil_text(),
+        name: evil_text(),
+        key: Some(evil_text()),
+        owner: Some(evil_text()),
+        expires_at: Some(NOW),
+        edge_url: evil_text(),
+    };
     let again = Created { key: None, ..made.clone() };
-    for html in [&html, &new_key(&somebody, &making), &created(&somebody, &made), &created(&somebody, &again)] {
+    let elsewhere = [keys(&operator, &hostile), new_key(&operator, &making), created(&operator, &made), created(&operator, &again)];
+    let here = [&html, &new_key(&somebody, &making), &created(&somebody, &made), &created(&somebody, &again)];
+    for html in here.into_iter().chain(&elsewhere) {
         assert!(!html.contains("<script>") && !html.contains("<img"), "{html}");
         assert!(html.contains("&lt;script&gt;alert(1)"));
     }
@@ -99,14 +111,15 @@ fn every_address_of_an_asset_resolves() {
 fn each_status_reads_as_it_is() {
     for (change, text, revocable) in [
         (json!({}), ">Active<", true),
-        (json!({"owner_active": false}), ">Active, owner inactive<", true),
+        (json!({"owner_active": false}), ">Active, but blocked<", true),
         (json!({"status": "expired"}), ">Expired<", false),
         (json!({"status": "revoked", "owner_active": false}), ">Revoked<", false),
     ] {
         let html = render(&change);
         assert!(html.contains(text), "{text}");
         assert_eq!(html.contains("data-action=\"revoke\""), revocable, "{text}");
-        assert!(html.contains("data-action=\"delete\""), "{text}");
+        assert_eq!(html.contains("href=\"/admin/keys/key_1/revoke\""), revocable, "{text}: also without a script");
+        assert!(html.contains("href=\"/admin/keys/key_1/delete\""), "{text}");
     }
 }
 
@@ -301,14 +314,111 @@ fn the_dialog_and_the_page_have_the_same_form() {
 
 #[test]
 fn a_key_is_on_the_page_that_answers_its_form_and_not_on_the_one_that_answers_it_again() {
-    let made = Created { name: "Sync".into(), key: Some("kw_live_x".into()), edge_url: "https://api.example".into() };
+    let made = Created {
+        id: "key_1".into(),
+        name: "Sync".into(),
+        key: Some("kw_live_x".into()),
+        owner: None,
+        expires_at: None,
+        edge_url: "https://api.example".into(),
+    };
     let html = created(&reader(&[]), &made);
     assert!(html.contains(">kw_live_x</code>"));
-    for warning in
-        ["acts as you", "secrets manager", "mail, chat", "revoke it and make a new one", "will not be shown again", "https://api.example/"]
-    {
+    for warning in [
+        "acts as you",
+        "does not expire",
+        "secrets manager",
+        "mail, chat",
+        "revoke it and make a new one",
+        "will not be shown again",
+        "https://api.example/",
+    ] {
         assert!(html.contains(warning), "{warning}");
     }
+    let limited = created(&reader(&[]), &Created { owner: Some("bob".into()), expires_at: Some(NOW), ..made.clone() });
+    assert!(limited.contains("until <time datetime=\"2026-11-18T11:06:40Z\"") && limited.contains("acts as bob"));
     let again = created(&reader(&[]), &Created { key: None, ..made });
+    assert!(again.contains("did not see it") && again.contains("<a href=\"/admin/keys/key%5F1/revoke\">"), "{again}");
     assert!(again.contains("made already") && !again.contains("id=\"new-key\""));
+}
+
+fn operator_elsewhere() -> Reader {
+    Reader { elsewhere: Some("acme".into()), ..reader(&["keyward.operator", "keyward.keys.own", "orders.read"]) }
+}
+
+#[test]
+fn in_another_company_nothing_is_said_to_be_the_reader_s_own() {
+    let choice = Choice { everyones: true, ..Choice::default() };
+    let html = keys(&operator_elsewhere(), &KeysPage { choice, ..page(Vec::new()) });
+    for own in
+        [">Mine<", "Your keys", "in your name", "what you can do", "the person who made it", "acts as <span>you", "Everything I may do"]
+    {
+        assert!(!html.contains(own), "{own}");
+    }
+    assert!(html.contains("in its owner’s name") && html.contains("No keys yet"));
+}
+
+#[test]
+fn in_another_company_a_key_is_made_for_an_owner_there() {
+    let typed = NewKey {
+        owner: "bob".into(),
+        narrower: "a.read".into(),
+        problems: Problems { general: Vec::new(), fields: vec![("owner".into(), "there is no such owner".into())] },
+        ..NewKey::default()
+    };
+    let making = Making { form: typed, ..Making::default() };
+    let html = new_key(&operator_elsewhere(), &making);
+    for part in [
+        "name=\"owner\" value=\"bob\" required",
+        "aria-describedby=\"create-owner-help create-owner-problem\" aria-invalid=\"true\"",
+        "id=\"create-owner-problem\">there is no such owner<",
+        "action=\"/admin/keys/new?company=acme\"",
+        "id=\"created-owner\">its owner<",
+        ">a.read</textarea>",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(!html.contains("type=\"checkbox\""), "the reader's own permissions are none of the owner's");
+    let own = new_key(&reader(&["keyward.keys.own"]), &making);
+    assert!(!own.contains("name=\"owner\"") && own.contains("owner: there is no such owner"));
+}
+
+#[test]
+fn who_may_make_no_keys_is_not_offered_it() {
+    let html = keys(&reader(&["keyward.keys"]), &page(vec![key(&json!({}))]));
+    for part in ["New API Key", "create-dialog", "created-dialog", "/assets/new-key"] {
+        assert!(!html.contains(part), "{part}");
+    }
+    assert!(html.contains("data-action=\"revoke\"") && html.contains("id=\"revoke-dialog\""));
+}
+
+#[test]
+fn a_key_is_offered_no_longer_life_than_it_may_have() {
+    let form = |longest: Option<u64>| {
+        let form = NewKey { at: NOW, ..NewKey::default() };
+        new_key(&reader(&["keyward.keys.own"]), &Making { form, longest, ..Making::default() })
+    };
+    let unlimited = form(None);
+    assert!(unlimited.contains(">Never<") && unlimited.contains(">In 365 days<") && !unlimited.contains(" max=\""));
+    let limited = form(Some(90));
+    assert!(limited.contains(">As long as allowed: 90 days<") && limited.contains("a key lives for 90 days at most"));
+    assert!(
+        !limited.contains(">Never<") && limited.contains(">In 30 days<") && !limited.contains("In 90 days") && !limited.contains("365")
+    );
+    assert!(limited.contains("max=\"2027-02-16\"") && limited.contains("data-longest=\"90\""), "{limited}");
+    assert!(form(Some(1)).contains("As long as allowed: 1 day<"));
+    assert!(form(Some(u64::MAX)).contains("As long as allowed"));
+}
+
+#[test]
+fn the_usual_order_is_called_what_it_is() {
+    let first = |choice: Choice| {
+        let html = rendered(&KeysPage { choice, ..page(vec![key(&json!({}))]) });
+        let orders = html.split("id=\"filter-sort\"").nth(1).unwrap().split("</select>").next().unwrap().to_owned();
+        assert_eq!(orders.matches("<option").count(), 5, "each once: {orders}");
+        orders.split("<option value=\"\">").nth(1).unwrap().split('<').next().unwrap().to_owned()
+    };
+    assert_eq!(first(Choice::default()), "Newest first");
+    assert_eq!(first(Choice { expiring: true, ..Choice::default() }), "Expiring first");
+    assert_eq!(first(Choice { unused: true, sort: Some(Sort::Newest), ..Choice::default() }), "Longest unused first");
 }
