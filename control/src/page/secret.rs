@@ -44,7 +44,6 @@ pub(super) fn dialog(edge_url: &str, acts_as: &str) -> Markup {
             article {
                 header { h2 #created-dialog-title { "Your new key" } }
                 (shown_once("", edge_url, acts_as))
-                p #created-end {}
                 footer { button #stored-key type="button" { "I have stored it" } }
             }
         }
@@ -76,6 +75,8 @@ fn shown_once(key: &str, edge_url: &str, acts_as: &str) -> Markup {
         }
         p { a #download-key download="keyward.env" href=[file] data-variable=(VARIABLE) { "Download as an .env file" } }
         p #copy-status role="status" {}
+        // A page says it in its head.
+        @if key.is_empty() { p #created-end {} }
         ul {
             li { "Whoever has this key acts as " @if acts_as == ITS_OWNER { span #created-owner { (acts_as) } } @else { (acts_as) } ", with everything it may do." }
             li { "Keep it in a secrets manager or a password vault." }

@@ -82,15 +82,16 @@ async fn a_person_creates_stores_revokes_and_deletes_a_key_on_the_page() {
     assert!(!browser.source().await.contains(&key[12..40]), "the key does not come back");
     browser.screenshot("4-keys-with-one").await;
 
-    browser.press(&row("Nightly export"), "Revoke").await;
+    browser.click(&format!("{}//a[normalize-space()='Revoke']", row("Nightly export"))).await;
     browser.screenshot("5-revoke-dialog").await;
     browser.press("", "Revoke key").await;
     rows_become(&browser, &format!("{}[contains(.,'Revoked')]", row("Nightly export")), 1).await;
     edge_answers(&world, &key, 401, "key_revoked").await;
     browser.screenshot("6-revoked").await;
 
-    browser.press(&row("Nightly export"), "Delete").await;
-    browser.screenshot("7-delete-dialog").await;
+    browser.click(&format!("{}//a[normalize-space()='Delete']", row("Nightly export"))).await;
+    browser.fill("//input[@id='delete-name']", "Nightly export").await;
+    browser.screenshot("7-delete").await;
     browser.press("", "Delete key").await;
     rows_become(&browser, &row("Nightly export"), 0).await;
     edge_answers(&world, &key, 401, "unknown_key").await;

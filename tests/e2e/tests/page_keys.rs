@@ -233,6 +233,11 @@ async fn without_a_script_a_key_is_made_by_a_form_and_shown_by_its_answer() {
     eventually(SOON, async || if browser.count("//tr[@data-key-id][contains(.,'Plain')]").await == 1 { Ok(()) } else { Err("no row") })
         .await;
 
+    browser.click("//tr[contains(.,'Plain')]//a[normalize-space()='Revoke']").await;
+    browser.press("", "Revoke key").await;
+    browser.open(&format!("{}/admin/keys", world.system.control_url())).await;
+    assert_eq!(browser.count("//tr[contains(.,'Plain')][contains(.,'Revoked')]").await, 1);
+
     // What a reload does: the same form again.
     let session = session(&world).await;
     let form = [("form", "0123456789abcdef"), ("name", "Twice"), ("expires", "")];
@@ -321,5 +326,150 @@ async fn a_list_is_searched_filtered_sorted_and_paged() {
     browser.press("//search", "Apply").await;
     says(&browser, "//article[@class='empty']//h2", "No key matches").await;
     assert_eq!(browser.console().await, Vec::<String>::new());
+    world.system.stop().await;
+}
+
+/// The only key of this name in a company.
+async fn found(world: &World, company: &str, name: &str) -> Value {
+    let listed = world.operator("GET", &format!("/v1/keys?q={name}&company={company}"), Value::Null).await.json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 1, "{listed}");
+    listed["keys"][0].clone()
+}
+
+/// In how many seconds a key expires.
+fn life(key: &Value) -> i64 {
+    let end: Timestamp = key["expires_at"].as_str().unwrap().parse().unwrap();
+    end.as_second() - Timestamp::now().as_second()
+}
+
+const DAY: i64 = 86_400;
+
+#[tokio::test]
+async fn in_another_company_the_operator_sees_its_keys_and_makes_some_for_its_owners() {
+    let world = World::start().await;
+    let acme = json!({"name": "Acme", "active": true, "max_key_lifetime_days": 30});
+    world.operator("PUT", "/v1/companies/acme", acme).await.expect(201);
+    world.owner("acme", "bob", &["orders.read", "billing.read"], true).await;
+    world.key("acme", "bob", json!({"name": "Theirs"})).await;
+    let browser = signed_in(&world).await;
+    browser.open(&format!("{}/admin/keys?company=acme", world.system.control_url())).await;
+    assert_eq!(names(&browser).await, ["Theirs"]);
+    assert_eq!(browser.count("//*[normalize-space()='Mine']").await, 0);
+
+    begin(&browser, "Nightly").await;
+    assert_eq!(browser.count("//option[normalize-space()='As long as allowed: 30 days']").await, 1);
+    assert_eq!(browser.count("//option[normalize-space()='In 90 days' or normalize-space()='Never']").await, 0);
+    browser.fill("//*[@id='create-owner']", "nobody").await;
+    browser.click("//select[@name='expires']/option[@value='date']").await;
+    browser.run("const day = document.querySelector('[name=last_day]'); day.value = day.max").await;
+    browser.click("//input[@name='restricted'][@value='on']").await;
+    browser.fill("//textarea[@name='narrower']", "orders.read").await;
+    browser.press(DIALOG, "Create").await;
+    says(&browser, "//*[@id='create-owner-problem']", "no such owner").await;
+    browser.run("document.getElementById('create-owner').value = ''").await;
+    browser.fill("//*[@id='create-owner']", "bob").await;
+    pictures(&browser, "keys-create-elsewhere").await;
+    browser.press(DIALOG, "Create").await;
+    let key = the_key(&browser).await;
+    says(&browser, "//*[@id='created-dialog']", "acts as bob, with").await;
+    says(&browser, "//*[@id='created-end']", "It works until").await;
+    world.call(&key, "/").await.expect(200);
+    browser.press("", "I have stored it").await;
+    listed(&browser, "Nightly").await;
+    assert_eq!(browser.run("return location.search").await, "?company=acme");
+    let made = found(&world, "acme", "Nightly").await;
+    assert_eq!((&made["owner"], &made["permissions"]), (&json!("bob"), &json!(["orders.read"])));
+    assert!((30 * DAY - 60..=30 * DAY + 5).contains(&life(&made)), "the last day ends with the longest life: {made}");
+    assert_eq!(browser.console().await.into_iter().filter(|line| !line.contains("422")).collect::<Vec<_>>(), Vec::<String>::new());
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn neither_a_cut_answer_nor_a_weekend_nor_the_way_back_takes_anything_away() {
+    let world = World::start().await;
+    let browser = signed_in(&world).await;
+
+    // A list that was open over a weekend, on a machine that slept.
+    browser.run("window.real = fetch; window.now = Date.now; Date.now = () => now() + 3 * 86_400_000").await;
+    begin(&browser, "Patient").await;
+    browser.click("//select[@name='expires']/option[@value='30']").await;
+    // Nothing was asked for: nothing may have been done.
+    browser
+        .run("window.fetch = (a, how) => String(a).startsWith('/v1/format') ? Promise.reject(new TypeError('lost')) : real(a, how)")
+        .await;
+    browser.press(DIALOG, "Create").await;
+    says(&browser, "//*[@id='create-dialog-alert']", "No answer came. Try again.").await;
+    // The answer with the key ends in its midst.
+    let cut = "window.fetch = async (a, how) => { const answer = await real(a, how); \
+               if (how?.method !== 'POST') return answer; const text = await answer.text(); \
+               return new Response(text.slice(0, 40), { status: answer.status }); }";
+    browser.run(cut).await;
+    browser.press(DIALOG, "Create").await;
+    says(&browser, "//*[@id='create-dialog-alert']", "may have been made").await;
+    browser.run("window.fetch = real; Date.now = now").await;
+    browser.press(DIALOG, "Create").await;
+    let key = the_key(&browser).await;
+    world.call(&key, "/").await.expect(200);
+    let made = found(&world, "demo", "Patient").await;
+    assert!((33 * DAY - 60..=33 * DAY + 5).contains(&life(&made)), "thirty days from when it was made: {made}");
+    browser.press("", "I have stored it").await;
+    listed(&browser, "Patient").await;
+
+    // A key in the search goes nowhere, and is not kept.
+    browser.fill("//input[@name='q']", &key).await;
+    browser.press("//search", "Apply").await;
+    says(&browser, "//*[@id='filter-q-problem']", "Never paste one here").await;
+    assert_eq!(browser.run("return location.search + document.getElementById('filter-q').value").await, "");
+    assert_eq!(browser.run("return document.activeElement.id").await, "filter-q");
+
+    // Back on a page that a browser kept: where a key was made it is loaded anew. Where something was only typed it stays, over a fresh list.
+    // (This browser keeps no page that must not be stored, so it is told as one that does would tell it.)
+    let back = "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))";
+    browser.run("window.stayed = true").await;
+    browser.run(back).await;
+    becomes(&browser, "return String(window.stayed) + document.readyState", "undefinedcomplete").await;
+    begin(&browser, "Half typed").await;
+    browser.run("window.stayed = true").await;
+    world.key("demo", "admin", json!({"name": "Meanwhile"})).await;
+    browser.run(back).await;
+    listed(&browser, "Meanwhile").await;
+    let typed = "return [window.stayed, document.querySelector('dialog[open] [name=name]').value]";
+    assert_eq!(browser.run(typed).await, json!([true, "Half typed"]));
+
+    // An outage while the list is fetched again, with a fragment in the address: the page is loaded, not scrolled.
+    browser.run("document.getElementById('create-dialog').close(); location.hash = 'keys'").await;
+    browser.click("//tr[@data-name='Meanwhile']//a[normalize-space()='Revoke']").await;
+    browser.run("window.real = fetch; window.fetch = (a, how) => how?.method ? real(a, how) : Promise.reject(new TypeError('lost'))").await;
+    browser.press("//dialog[@id='revoke-dialog']", "Revoke key").await;
+    becomes(&browser, "return String(window.stayed) + document.readyState", "undefinedcomplete").await;
+    assert_eq!(browser.count("//tr[@data-name='Meanwhile'][contains(.,'Revoked')]").await, 1);
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_in_the_midst_of_the_form_takes_nothing_away_without_a_script_either() {
+    let world = World::start().await;
+    let browser = signed_in(&world).await;
+    browser.devtools("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+    browser.open(&format!("{}/admin/keys/new", world.system.control_url())).await;
+    browser.fill("//*[@id='create-name']", "Kept <b>").await;
+    browser.click("//select[@name='expires']/option[@value='90']").await;
+    browser.click("//input[@name='restricted'][@value='on']").await;
+    browser.fill("//textarea[@name='narrower']", "orders.read\nbilling.read").await;
+    browser.fill("//textarea[@name='networks']", "127.0.0.0/8").await;
+    browser.devtools("Network.clearBrowserCookies", json!({})).await;
+    browser.press("", "Create").await;
+    says(&browser, "//h1", "Your session has ended").await;
+    browser.devtools("Target.createTarget", json!({"url": world.system.sign_in_link().unwrap()})).await;
+    eventually(SOON, async || browser.cookie("__Host-keyward").await.ok_or("not signed in in the other tab")).await;
+    browser.press("", "Send again").await;
+    let key = browser.text("//*[@id='new-key']").await;
+    world.call(&key, "/").await.expect(200);
+    let made = found(&world, "demo", "Kept").await;
+    assert_eq!(
+        (&made["name"], &made["permissions"], &made["allowed_ips"]),
+        (&json!("Kept <b>"), &json!(["billing.read", "orders.read"]), &json!(["127.0.0.0/8"]))
+    );
+    assert!((90 * DAY - 120..=90 * DAY + 5).contains(&life(&made)), "{made}");
     world.system.stop().await;
 }
