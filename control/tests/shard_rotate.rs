@@ -115,7 +115,7 @@ fn without_any_overlap_the_old_key_is_revoked_at_once() {
 }
 
 #[test]
-fn what_has_ended_or_was_rotated_is_not_rotated() {
+fn what_has_ended_or_has_a_successor_that_works_is_not_rotated() {
     let world = World::peopled();
     let ann = world.sign_in(ACME, "ann");
     let refused = |made: &Value| rotate(&world, &ann, made, json!({})).expect(409)["detail"].as_str().unwrap().to_owned();
@@ -128,9 +128,101 @@ fn what_has_ended_or_was_rotated_is_not_rotated() {
         let old = world.create(&ann, json!({})).expect(201);
         let new = rotate(&world, &ann, &old, json!({"overlap_s": overlap})).expect(201);
         assert!(refused(&old).contains(new["id"].as_str().unwrap()), "it says by which");
-        world.call(&ann, "DELETE", &path_of(&new), Value::Null).expect(204);
-        assert!(refused(&old).contains(new["id"].as_str().unwrap()), "also when that one is gone");
     }
+    let old = world.create(&ann, json!({})).expect(201);
+    let new = rotate(&world, &ann, &old, json!({"overlap_s": 0})).expect(201);
+    world.call(&ann, "DELETE", &path_of(&new), Value::Null).expect(204);
+    assert_eq!(refused(&old), refused(&revoked), "a revoked key has no other successor, though the first is gone");
+}
+
+/// Ends a key in each of the three ways.
+fn end(world: &World, ann: &Credential, made: &Value, how: &str) {
+    match how {
+        "revoked" => drop(world.call(ann, "POST", &format!("{}/revoke", path_of(made)), Value::Null).expect(200)),
+        "deleted" => drop(world.call(ann, "DELETE", &path_of(made), Value::Null).expect(204)),
+        _ => world.wait(20),
+    }
+}
+
+#[test]
+fn a_key_whose_successor_is_lost_and_ended_is_given_another() {
+    let world = World::peopled();
+    let (ann, admin) = (world.sign_in(ACME, "ann"), world.sign_in(ACME, "admin"));
+    for how in ["revoked", "deleted", "expired"] {
+        let old = world.create(&ann, json!({"name": "CI", "permissions": ["orders.read"]})).expect(201);
+        let first = rotate(&world, &ann, &old, json!({"expires_at": world.later(20)})).expect(201);
+        rotate(&world, &ann, &old, json!({})).expect(409);
+        end(&world, &ann, &first, how);
+        settle_without_waiting(&world);
+        let before = world.get(&ann, &path_of(&old)).expect(200);
+        world.wait(3);
+        let second = rotate(&world, &ann, &old, json!({"expires_at": null})).expect(201);
+        assert_eq!((&second["supersedes"], &second["permissions"], &second["expires_at"]), (&old["id"], &old["permissions"], &Value::Null));
+        let after = world.get(&ann, &path_of(&old)).expect(200);
+        assert_eq!((&after["superseded_by"], &after["superseded_at"]), (&second["id"], &json!(world.later(0))), "{how}");
+        assert_eq!(
+            (&after["status"], &after["propagation"]),
+            (&json!("active"), &before["propagation"]),
+            "nothing that an edge decides by"
+        );
+        assert!(works(&world, &old) && works(&world, &second) && !works(&world, &first), "{how}");
+        assert!(rotate(&world, &ann, &old, json!({})).expect(409)["detail"].as_str().unwrap().contains(second["id"].as_str().unwrap()));
+        let target = format!("/v1/audit?action=key.rotate&target={}", old["id"].as_str().unwrap());
+        let entries = world.get(&admin, &target).expect(200)["entries"].clone();
+        let replaced = |entry: &Value| (entry["before"]["superseded_by"].clone(), entry["after"]["superseded_by"].clone());
+        assert_eq!(replaced(&entries[1]), (first["id"].clone(), second["id"].clone()), "{how}: {entries}");
+    }
+    assert_eq!(world.get(&admin, "/v1/audit/verify").expect(200)["valid"], json!(true));
+}
+
+#[test]
+fn another_successor_ends_when_the_first_would_have_and_an_overlap_only_shortens_the_old_keys_life() {
+    let world = World::peopled();
+    let ann = world.sign_in(ACME, "ann");
+    let old = world.create(&ann, json!({"expires_at": world.later(9_000)})).expect(201);
+    let first = rotate(&world, &ann, &old, json!({"overlap_s": 60})).expect(201);
+    assert_eq!(first["expires_at"], json!(world.later(9_000)));
+    end(&world, &ann, &first, "revoked");
+    let second = rotate(&world, &ann, &old, json!({"overlap_s": 100})).expect(201);
+    assert_eq!(second["expires_at"], first["expires_at"], "not the end of the overlap");
+    assert_eq!(world.get(&ann, &path_of(&old)).expect(200)["expires_at"], json!(world.later(60)), "never later than it was");
+    end(&world, &ann, &second, "revoked");
+    let third = rotate(&world, &ann, &old, json!({"overlap_s": 30})).expect(201);
+    assert_eq!(world.get(&ann, &path_of(&old)).expect(200)["expires_at"], json!(world.later(30)));
+    end(&world, &ann, &third, "deleted");
+    let fourth = rotate(&world, &ann, &old, json!({"overlap_s": 0})).expect(201);
+    assert_eq!(fourth["expires_at"], json!(world.later(30)), "where nothing else is known, what the old key has");
+    assert!(!works(&world, &old) && works(&world, &fourth));
+}
+
+#[test]
+fn a_successor_that_lives_for_ever_is_asked_for_by_name() {
+    let world = World::peopled();
+    let ann = world.sign_in(ACME, "ann");
+    let made = || world.create(&ann, json!({"expires_at": world.later(1_000)})).expect(201);
+    assert_eq!(rotate(&world, &ann, &made(), json!({"expires_at": null})).expect(201)["expires_at"], Value::Null);
+    assert_eq!(rotate(&world, &ann, &made(), json!({})).expect(201)["expires_at"], json!(world.later(1_000)));
+    let limited = made();
+    world.operator("PUT", &format!("/v1/companies/{ACME}"), json!({"name": "Acme", "max_key_lifetime_days": 30})).expect(200);
+    assert_eq!(rotate(&world, &ann, &limited, json!({"expires_at": null})).expect(201)["expires_at"], json!(world.later(30 * 86_400)));
+}
+
+#[test]
+fn a_rotation_that_is_sent_again_stays_the_one_it_was_after_its_successor_ended() {
+    let world = World::peopled();
+    let ann = world.sign_in(ACME, "ann");
+    let old = world.create(&ann, json!({})).expect(201);
+    let send = |key: &str| {
+        let call = world.request(&ann, "POST", &format!("{}/rotate", path_of(&old)), "{}");
+        world.send(&ApiCall { idempotency_key: Some(key.into()), ..call }).expect(201)
+    };
+    let first = send("a");
+    end(&world, &ann, &first, "revoked");
+    assert_eq!((&send("a")["id"], &send("a")["replayed"]), (&first["id"], &json!(true)));
+    assert_eq!(world.get(&ann, &path_of(&old)).expect(200)["superseded_by"], first["id"]);
+    let second = send("b");
+    assert_ne!(second["id"], first["id"]);
+    assert_eq!(world.get(&ann, &path_of(&old)).expect(200)["superseded_by"], second["id"]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Rotating a key: a successor with the same limits, while the old one goes on for as long as it is wanted.
+//! Rotating a key: a successor with the same limits, while the old one goes on for as long as it is wanted. A key has one successor that
+//! works; once that one is revoked, expired or deleted, as a lost one is, an active key can be given another.
 
 use keyward_shared::{ids::KeyId, problem::Code, time::Millis};
 use serde_json::Value;
@@ -27,8 +28,9 @@ impl<S: Sql> Turn<'_, S> {
         ceilings::changes(self.caller, &self.company, &old.owner)?;
         let mut fields = Fields::read(&self.call.body, &["overlap_s", "name", "expires_at", "digest"])?;
         let conflict = |detail: String| Err(Failure::refused(Code::Conflict, detail));
-        if let Some(successor) = &old.superseded_by {
-            return conflict(format!("the key was rotated before; its successor is {successor}"));
+        let earlier = self.earlier_successor(&old)?;
+        if let Some(successor) = earlier.as_ref().filter(|key| status(key, self.now) == "active") {
+            return conflict(format!("the key was rotated before; its successor is {}", successor.id));
         }
         if status(&old, self.now) != "active" {
             return conflict("an expired or revoked key cannot be rotated".into());
@@ -42,6 +44,8 @@ impl<S: Sql> Turn<'_, S> {
         let overlap = fields.number("overlap_s", 0, MAX_OVERLAP_S);
         let name = if fields.has("name") { fields.required_label("name", 100) } else { Some(old.name.clone()) };
         let asked_expiry = fields.future("expires_at", self.now);
+        // By name and without a time: never, as where a key is made or changed.
+        let expires_at = if fields.has("expires_at") { asked_expiry } else { self.inherited_expiry(&old, earlier.as_ref()) };
         let blind = fields.digest("digest");
         check_lifetime(&mut fields, asked_expiry, latest);
         fields.check()?;
@@ -54,7 +58,7 @@ impl<S: Sql> Turn<'_, S> {
             // What the owner lost since is no longer the key's either, and is not given anew.
             restriction: old.permissions.as_ref().map(|own| own.intersection(&owners)),
             networks: old.networks.clone(),
-            expires_at: asked_expiry.or(old.expires_at).into_iter().chain(latest).min(),
+            expires_at: expires_at.into_iter().chain(latest).min(),
         };
         ceilings::within(self.caller, &owners, &limits)?;
 
@@ -76,6 +80,21 @@ impl<S: Sql> Turn<'_, S> {
         let mut body = view(&new, self.settings, self.now);
         once.show(&mut body);
         Ok(Handled::created(body, format!("/v1/keys/{}", new.id)).about(&self.company, &new.id))
+    }
+
+    /// The successor that `old` was given before, where it is still there.
+    fn earlier_successor(&self, old: &KeyRow) -> Result<Option<KeyRow>, Failure> {
+        let id = old.superseded_by.as_deref().and_then(|id| KeyId::new(id).ok());
+        Ok(id.map(|id| rows::key(self.sql, &self.company, &id)).transpose()?.flatten())
+    }
+
+    /// When a successor ends by itself: when the old key does. What an earlier successor was given counts instead, where that has not
+    /// passed: the old key's own end may since be that of an overlap.
+    fn inherited_expiry(&self, old: &KeyRow, earlier: Option<&KeyRow>) -> Option<Millis> {
+        match earlier {
+            Some(earlier) if earlier.expires_at.is_none_or(|at| at > self.now) => earlier.expires_at,
+            _ => old.expires_at,
+        }
     }
 
     /// Notes the successor of `old`, and for how many seconds `old` still works; `None`: as long as it would have.
