@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::time::{day, exact, moment, of_day};
+use crate::time::rfc3339;
 
 /// One hour or day of `GET /v1/keys/{id}/usage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -80,8 +81,9 @@ pub fn filled(known: &[Bucket], by: By, now: Millis) -> Vec<Bucket> {
 const STEP: usize = 30;
 const BAR: usize = 22;
 const HEIGHT: u64 = 200;
-/// The least height of a bar, about a pixel of the small picture.
-const LEAST: u64 = 14;
+/// The least height of a bar: about a pixel of the small picture, and of the large one, where more would look like a share of the whole.
+const LEAST_SMALL: u64 = 14;
+const LEAST_LARGE: u64 = 2;
 
 /// A small picture of the days' requests, `(allowed, refused)` each, the last one today's.
 pub fn spark(days: &[(u64, u64)]) -> Markup {
@@ -91,7 +93,7 @@ pub fn spark(days: &[(u64, u64)]) -> Markup {
         svg.spark role="img" width="90" height="20" viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" {
             title { (summary(days, days.len())) }
             rect.ground x="0" y=(HEIGHT - 4) width=(width) height="4" {}
-            @for (index, (allowed, refused)) in days.iter().enumerate() { (bar(index, *allowed, *refused, most)) }
+            @for (index, (allowed, refused)) in days.iter().enumerate() { (bar(index, (*allowed, *refused), most, LEAST_SMALL)) }
         }
     }
 }
@@ -111,8 +113,8 @@ fn totals(all: impl Iterator<Item = (u64, u64)>) -> (u64, u64) {
 }
 
 /// What was let in from the ground up, what was refused on top of it.
-fn bar(index: usize, allowed: u64, refused: u64, top: u64) -> Markup {
-    let (allowed, refused) = (height(allowed, top), height(refused, top));
+fn bar(index: usize, (allowed, refused): (u64, u64), top: u64, least: u64) -> Markup {
+    let (allowed, refused) = (height(allowed, top, least), height(refused, top, least));
     // The least heights may sum up to more than there is.
     let allowed = allowed.min(HEIGHT - refused);
     let x = index * STEP + (STEP - BAR) / 2;
@@ -122,12 +124,12 @@ fn bar(index: usize, allowed: u64, refused: u64, top: u64) -> Markup {
     }
 }
 
-fn height(value: u64, top: u64) -> u64 {
+fn height(value: u64, top: u64, least: u64) -> u64 {
     if value == 0 || top == 0 {
         return 0;
     }
     let scaled = u128::from(value) * u128::from(HEIGHT) / u128::from(top);
-    u64::try_from(scaled).unwrap_or(HEIGHT).clamp(LEAST, HEIGHT)
+    u64::try_from(scaled).unwrap_or(HEIGHT).clamp(least, HEIGHT)
 }
 
 /// The large picture: bars with axes, a legend, and the numbers as a table.
@@ -146,11 +148,12 @@ pub fn plot(buckets: &[Bucket], by: By) -> Markup {
                 title { (name) }
                 @for y in [0, HEIGHT / 2, HEIGHT - 1] { rect.ground x="0" y=(y) width=(buckets.len().max(1) * STEP) height="1" {} }
                 @for (index, bucket) in buckets.iter().enumerate() {
-                    g {
+                    // The script says the hour in the reader's zone; days are those of UTC.
+                    g data-at=[(by == By::Hour).then(|| rfc3339(bucket.at))] {
                         title { (when(bucket.at, by)) ": " (number(bucket.allowed)) " allowed, " (number(bucket.refused)) " refused" }
                         // Something to point at where there is no bar.
                         rect.whole x=(index * STEP) y="0" width=(STEP) height=(HEIGHT) {}
-                        (bar(index, bucket.allowed, bucket.refused, top))
+                        (bar(index, (bucket.allowed, bucket.refused), top, LEAST_LARGE))
                     }
                 }
             }
@@ -282,9 +285,14 @@ mod tests {
     fn one_request_is_seen_beside_a_billion_and_no_number_is_too_large() {
         let html = spark(&[(u64::MAX, u64::MAX), (1, 1), (u64::MAX, 1)]).into_string();
         for class in ["allowed", "refused"] {
-            assert!(bars(&html, class).iter().all(|(y, height)| *height >= LEAST && y + height <= HEIGHT), "{html}");
+            assert!(bars(&html, class).iter().all(|(y, height)| *height >= LEAST_SMALL && y + height <= HEIGHT), "{html}");
         }
         assert_eq!(bars(&html, "refused").len(), 3);
+        let html = plot(&[bucket(NOW, 1_000_000, 0), bucket(NOW, 1, 0)], By::Day).into_string();
+        assert!(
+            html.contains("height=\"200\"></rect>") && html.contains("y=\"198\" width=\"22\" height=\"2\""),
+            "a hair, not a share: {html}"
+        );
         let html = plot(&[bucket(NOW, u64::MAX, u64::MAX)], By::Day).into_string();
         assert!(html.contains("18,446,744,073,709,551,615 allowed"), "{html}");
     }
@@ -308,6 +316,8 @@ mod tests {
             "1,234 allowed</span>",
             "<td>1,234</td><td>6</td>",
             "datetime=\"2026-11-18T11:00:00Z\"",
+            "<g data-at=\"2026-11-18T11:00:00Z\">",
+            ">18 Nov, 11:00 UTC</time>",
         ] {
             assert!(html.contains(wanted), "{wanted}: {html}");
         }

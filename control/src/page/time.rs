@@ -38,14 +38,14 @@ pub(super) fn iso_day(at: Millis) -> String {
     timestamp(at).strftime("%Y-%m-%d").to_string()
 }
 
-/// The time of day to the second: `11:06:40 UTC`.
+/// To the second: `18 Nov 2026, 11:06:40 UTC`.
 pub(super) fn second(at: Millis) -> String {
-    timestamp(at).strftime("%H:%M:%S UTC").to_string()
+    timestamp(at).strftime("%-d %b %Y, %H:%M:%S UTC").to_string()
 }
 
-/// The time of day with its day: `18 Nov, 11:00`.
+/// The time of day with its day: `18 Nov, 11:00 UTC`.
 pub(super) fn of_day(at: Millis) -> String {
-    timestamp(at).strftime("%-d %b, %H:%M").to_string()
+    timestamp(at).strftime("%-d %b, %H:%M UTC").to_string()
 }
 
 /// How long ago, in the largest whole unit.
@@ -70,7 +70,7 @@ pub(super) fn optional_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option
     Option::<String>::deserialize(from)?.map(|text| parse(&text).ok_or_else(|| D::Error::custom("not a time"))).transpose()
 }
 
-fn parse(text: &str) -> Option<Millis> {
+pub(super) fn parse(text: &str) -> Option<Millis> {
     let at: Timestamp = text.parse().ok()?;
     u64::try_from(at.as_millisecond()).ok().map(Millis)
 }
