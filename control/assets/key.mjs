@@ -1,20 +1,26 @@
 // One key's own pages in the browser: times to the second, a dialog instead of the page that asks for a reason, how far a revocation has
 // come as it goes on, and in a rotation the old key's use as it falls. The server renders all of it; this only keeps it fresh.
 
-import { announce, localTimes, open } from "./ui.mjs";
+import { announce, localTimes, open, say } from "./ui.mjs";
 
 const byId = (id) => document.getElementById(id);
 
 // Times that only these pages have.
 
 const FORMATS = {
-  second: new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }),
+  second: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }),
   clock: new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
 };
 
 function times(root) {
   for (const [show, format] of Object.entries(FORMATS)) {
     for (const time of root.querySelectorAll(`time[data-show=${show}]`)) time.textContent = format.format(new Date(time.dateTime));
+  }
+  // What a bar of the hours says when it is pointed at begins with its hour.
+  for (const bar of root.querySelectorAll(".plot g[data-at]")) {
+    const title = bar.querySelector("title");
+    const counts = title.textContent.slice(title.textContent.lastIndexOf(": "));
+    title.textContent = FORMATS.clock.format(new Date(bar.dataset.at)) + counts;
   }
 }
 
@@ -35,6 +41,7 @@ for (const form of document.querySelectorAll("form[method=post]:not(#rotate-form
   // Sent twice by a double click it would only say that it was done before.
   form.addEventListener("submit", (event) => {
     if (form.ariaBusy === "true") event.preventDefault();
+    else setTimeout(() => (form.ariaBusy = "false"), 15_000); // who stops a page that does not come can send it again
     form.ariaBusy = "true";
   });
 }
@@ -75,15 +82,50 @@ function endOfDay(day) {
 
 const GONE = "gone";
 
+/** What is said above a part of the page that could not be fetched, by the part's id, and how often in a row it could not. */
+const stale = new Map();
+
+/** Says that the part `id` is not fresh, after the second time; with the way in, where nobody is signed in any more. */
+function missed(id, status) {
+  const known = stale.get(id) ?? { count: 0, said: null };
+  known.count += 1;
+  stale.set(id, known);
+  if (known.count < 2) return;
+  if (!known.said) {
+    known.said = document.createElement("div");
+    const alert = Object.assign(document.createElement("div"), { className: "alert", role: "alert" });
+    alert.id = `${id}-stale`;
+    known.said.append(alert);
+    byId(id).before(known.said);
+  }
+  if (known.status === status) return;
+  known.status = status;
+  const why = status === 401 ? "your session has ended" : "no answer comes";
+  say(known.said, [`What is shown here is not fresh any more: ${why}. This page goes on trying.`], status === 401);
+}
+
+function came(id) {
+  stale.get(id)?.said?.remove();
+  stale.delete(id);
+}
+
 /** Takes the part `id` from the page as it is now; gives it, `GONE` where the page has it no more, or null where no page came. */
 async function refresh(id) {
   const old = byId(id);
   try {
     const response = await fetch(location.pathname + location.search, { credentials: "same-origin", cache: "no-store" });
-    if (!response.ok) return null;
+    if (!response.ok) {
+      missed(id, response.status);
+      return null;
+    }
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById(id);
-    if (!fresh) return page.querySelector("h1") ? GONE : null;
+    if (!fresh && !page.querySelector("h1")) {
+      missed(id, 0);
+      return null;
+    }
+    came(id);
+    if (!fresh) return GONE;
     localTimes(fresh);
     times(fresh);
     // What the reader opened stays open, and who stands on something in it goes on standing there.
@@ -94,8 +136,15 @@ async function refresh(id) {
     stops(fresh)[place]?.focus({ preventScroll: true });
     return fresh;
   } catch {
+    missed(id, 0);
     return null;
   }
+}
+
+/** Ends when the page is seen. */
+function seen() {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((done) => document.addEventListener("visibilitychange", () => done(seen()), { once: true }));
 }
 
 // How far the last change has come.
@@ -125,18 +174,19 @@ const STAGES = {
   over: "The change is in effect everywhere.",
 };
 
-/** Looks again when there can be something new; each stage is said once to those who listen. */
+/** Looks again when there can be something new, and less often where there was nothing; each stage is said once to those who listen. */
 async function follow() {
   let said = byId("propagation").dataset.state;
-  let failures = 0;
+  let vain = 0; // how often in a row nothing new came
   while (said !== "over") {
     const end = document.querySelector("#propagation [data-until=guaranteed] time");
     const due = end ? left(end) + SECOND / 4 : SECOND;
-    await new Promise((done) => setTimeout(done, Math.max(due, SECOND * 2 ** failures)));
+    await new Promise((done) => setTimeout(done, Math.max(due, SECOND * 2 ** vain)));
+    await seen();
     const fresh = await refresh("propagation");
-    failures = fresh ? 0 : Math.min(failures + 1, 4);
+    const state = fresh === GONE ? "over" : fresh?.dataset.state;
+    vain = fresh && state !== said ? 0 : Math.min(vain + 1, 4);
     if (!fresh) continue;
-    const state = fresh === GONE ? "over" : fresh.dataset.state;
     if (fresh === GONE) byId("propagation").remove();
     if (state !== said) announce(STAGES[state]);
     said = state;
@@ -153,7 +203,8 @@ if (byId("propagation")) {
 // Rotation: the old one's use. `rotate.mjs` makes the new key.
 
 if (byId("progress")?.hasAttribute("data-live")) {
-  setInterval(() => {
-    if (!document.hidden) refresh("progress");
+  setInterval(async () => {
+    // Without its steps the page is about something else now: the successor ended.
+    if (!document.hidden && (await refresh("progress")) === GONE) location.reload();
   }, 10 * SECOND);
 }

@@ -14,15 +14,24 @@ if (form) {
     event.preventDefault();
     attempt(form, button, async () => {
       await birth.make(`/v1/keys/${encodeURIComponent(form.dataset.keyId)}/rotate`, wanted, () => {});
-      location.assign(`${location.pathname}?done=made`);
+      const on = new URL(location); // with the company, where it is another one
+      on.searchParams.set("done", "made");
+      on.hash = "";
+      location.assign(on);
     });
   });
 }
 
 /** What the API is to make. */
 function wanted() {
-  const { name, overlap } = form.elements;
+  const { name, overlap, life, at } = form.elements;
   const body = { name: name.value };
   if (overlap.value in OVERLAPS) body.overlap_s = OVERLAPS[overlap.value];
+  if (life.value === "never") body.expires_at = null;
+  else if (life.value) {
+    // By the server's clock when it made the page, and what has passed since.
+    const end = new Date(Number(at.value) * 1000 + performance.now() + Number(life.value) * 86_400_000);
+    body.expires_at = end.toISOString().replace(/\.\d+Z$/, "Z");
+  }
   return body;
 }

@@ -39,8 +39,8 @@ pub use audit_entry::{AuditEntry, Names};
 pub use companies::{COMPANIES_PATH, CompaniesPage, CompanyForm, CompanyPage, ListedCompany, PageCompany, companies, company};
 pub use form::Problems;
 pub use key::{
-    Asked, Change, DeletePage, Entry, Explained, Fields, GonePage, Key, KeyPage, NewPage, Related, RevokePage, RotatePage, Status, Traffic,
-    delete_key, key, key_gone, key_rotated, revoke_key, rotate_key,
+    Asked, Change, DELETED, DeletePage, Explained, Fields, GonePage, Key, KeyPage, Named, NewPage, Related, RevokePage, RotatePage, Status,
+    Traffic, Trail, delete_key, key, key_gone, key_rotated, revoke_key, rotate_key,
 };
 pub use keys::{Choice, Created, KeysPage, Making, NewKey, PageKey, created, keys, new_key};
 pub use messages::{

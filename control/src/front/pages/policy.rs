@@ -84,15 +84,19 @@ fn draft(form: &Form) -> Draft {
     Draft::Rows { deny: form.text("default") == "deny", rows: paths.iter().enumerate().map(row).collect() }
 }
 
-/// The request to try. Of an address only the path is looked at.
+/// The request to try.
 fn tried(form: &Form) -> Tried {
-    let text = form.text("test_path");
+    let path = path_of(form.text("test_path")).to_owned();
+    Tried { method: form.text("test_method").to_ascii_uppercase(), path, verdicts: None }
+}
+
+/// The path of an address: of what is typed only that is looked at.
+pub(super) fn path_of(text: &str) -> &str {
     let text = text.split(['?', '#']).next().unwrap_or_default();
-    let path = match text.split_once("://") {
+    match text.split_once("://") {
         Some(("http" | "https", rest)) => rest.find('/').map_or("/", |start| rest.split_at(start).1),
         _ => text,
-    };
-    Tried { method: form.text("test_method").to_ascii_uppercase(), path: path.to_owned(), verdicts: None }
+    }
 }
 
 const fn status(page: &PolicyPage) -> u16 {

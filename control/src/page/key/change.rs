@@ -13,12 +13,12 @@ use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Key, KeyPage, Status, details::revoked, may_change};
+use super::{Key, KeyPage, Status, details::revoked, may_change, only_others};
 use crate::{
     page::{
         Reader,
         form::{Problems, field, problems},
-        time::{exact, iso_day},
+        time::{exact, iso_day, parse},
     },
     time::rfc3339,
 };
@@ -67,15 +67,27 @@ impl Fields {
         let mine = self.changes(was);
         let theirs = now.changes(was);
         let both = theirs.into_iter().filter(|(name, value)| mine.get(name).is_some_and(|own| own != value));
-        let said = |value: &Value| match value {
-            Value::Null => "none".to_owned(),
-            Value::String(text) => format!("“{text}”"),
-            Value::Array(texts) if texts.is_empty() => "none".to_owned(),
-            Value::Array(texts) => texts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
-            other => other.to_string(),
-        };
-        both.map(|(name, value)| (name, format!("Somebody else changed this to {} meanwhile. Save again to replace it.", said(&value))))
-            .collect()
+        both.map(|(name, _)| {
+            let sentence = format!("Somebody else changed this to {} meanwhile. Save again to replace it.", now.said(&name));
+            (name, sentence)
+        })
+        .collect()
+    }
+
+    /// A field in words.
+    fn said(&self, name: &str) -> String {
+        let listed = |texts: &BTreeSet<String>| texts.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match name {
+            "name" => format!("“{}”", self.name),
+            "expires_at" => self.expires_at.as_deref().map_or_else(|| "never".into(), |at| parse(at).map_or_else(|| at.into(), exact)),
+            "permissions" => match &self.permissions {
+                None => "everything that its owner may do".into(),
+                Some(own) if own.is_empty() => "nothing that asks for a permission".into(),
+                Some(own) => listed(own),
+            },
+            _ if self.allowed_ips.is_empty() => "from anywhere".into(),
+            _ => listed(&self.allowed_ips),
+        }
     }
 }
 
@@ -156,24 +168,24 @@ pub(super) fn section(reader: &Reader, page: &KeyPage) -> Markup {
         @if possible || page.change.sent {
             section #change aria-labelledby="change-title" {
                 h2 #change-title { "Change" }
-                @if !possible { (impossible(key)) }
+                @if !possible { (impossible(reader, key)) }
                 (form(reader, page, possible))
             }
         } @else if key.status == Status::Active {
-            p.muted { "Only its owner or the operator may change or rotate this key. You may revoke or delete it." }
+            p.muted { (only_others(reader, key)) " You may revoke or delete it." }
         }
     }
 }
 
-fn impossible(key: &Key) -> Markup {
+fn impossible(reader: &Reader, key: &Key) -> Markup {
     html! {
         div.alert role="alert" {
-            p { "Nothing was changed: the key cannot be changed any more." }
+            p { "Nothing was changed" @if key.status == Status::Active { "." } @else { ": the key cannot be changed any more." } }
             p {
                 @match key.status {
                     Status::Revoked => (revoked(key)),
                     Status::Expired => { "It expired" @if let Some(at) = key.expires_at { " " (exact(at)) } "." }
-                    Status::Active => "Only its owner or the operator may change it.",
+                    Status::Active => (only_others(reader, key)),
                 }
             }
             p { "What you typed is below, so that you can use it elsewhere." }
@@ -194,7 +206,7 @@ fn form(reader: &Reader, page: &KeyPage, possible: bool) -> Markup {
                 input id=(marks.id) type="text" name="name" value=(change.name) required maxlength="100"
                     aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
             }))
-            (field("change-expires", "Expires", &expiry_help(reader, key), wrong("expires_at"), |marks| html! {
+            (field("change-expires", "Expires", &expiry_help(reader, page), wrong("expires_at"), |marks| html! {
                 input id=(marks.id) type="date" name="day" value=(change.day) data-end=[end]
                     aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
                 input type="hidden" name="exact_end";
@@ -208,16 +220,25 @@ fn form(reader: &Reader, page: &KeyPage, possible: bool) -> Markup {
     }
 }
 
-fn expiry_help(reader: &Reader, key: &Key) -> String {
-    let most = reader.max_key_lifetime_days.filter(|_| key.company == reader.company);
-    let zone = "The key works until the end of this day (UTC).";
+fn expiry_help(reader: &Reader, page: &KeyPage) -> String {
+    let key = &page.key;
+    let most = if key.company == reader.company { reader.max_key_lifetime_days } else { page.longest };
+    let ends = key.expires_at.is_some();
+    // A time that was given in days, or by a call, is seldom the end of a day.
+    let zone = if ends {
+        "If you choose another day, the key works until that day ends (UTC); else as long as it says above."
+    } else {
+        "The key works until the end of this day (UTC)."
+    };
     match most {
-        None => format!("{zone} Leave empty for no expiry."),
+        None => format!("{zone} {} empty for no expiry.", if ends { "Make this" } else { "Leave this" }),
         Some(days) => {
             let latest = key.created_at.plus(Millis::from_secs(days.saturating_mul(86_400)));
             format!(
-                "{zone} Your company lets a key live for {days} days: this one until {} at the latest, also where you leave this empty.",
-                exact(latest)
+                "{zone} {} lets a key live for {days} days: this one until {} at the latest{}.",
+                if key.company == reader.company { "Your company" } else { "The company" },
+                exact(latest),
+                if ends { ", also where you make this empty" } else { "" },
             )
         }
     }
@@ -238,6 +259,9 @@ fn permissions(page: &KeyPage) -> Markup {
             label { input type="radio" name="scope" value="all" checked[change.all]; "Everything that its owner may do, now and later" }
             label { input type="radio" name="scope" value="some" checked[!change.all]; "Only what is chosen here" }
             div.choice {
+                @if page.grantable.is_none() {
+                    p.muted { "What its owner may do cannot be shown right now. Reload the page later, or write permissions below." }
+                }
                 @for permission in &offered {
                     label { input type="checkbox" name="permission" value=(permission) checked[change.ticked.contains(permission)]; code { (permission) } }
                 }

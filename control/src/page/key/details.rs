@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::{Key, Status, path};
 use crate::page::{
+    AuditEntry, Names, Reader,
+    audit_entry::entry,
     form::{Problems, field},
-    time::{exact, moment, relative, time},
+    time::{exact, moment, relative},
 };
 
 /// Another key that a key is related to.
@@ -16,17 +18,29 @@ use crate::page::{
 pub struct Related {
     /// Its id.
     pub id: String,
-    /// Its name; `None`: it is gone, or not the reader's to see.
-    pub name: Option<String>,
+    /// Its name.
+    pub name: Named,
+}
+
+/// What is known of another key's name.
+#[derive(Clone, Debug)]
+pub enum Named {
+    /// It is called this.
+    Known(String),
+    /// It is gone, or not the reader's to see.
+    Gone,
+    /// That cannot be told right now.
+    Unknown,
 }
 
 /// A key's link by its name; the id alone where it is gone.
 pub(super) fn link(id: &str, related: &[Related]) -> Markup {
-    let name = related.iter().find(|known| known.id == id).and_then(|known| known.name.as_deref());
+    let name = related.iter().find(|known| known.id == id).map(|known| &known.name);
     html! {
         @match name {
-            Some(name) => a href=(path(id)) { (name) },
-            None => { code { (id) } " (deleted, or not yours to see)" },
+            Some(Named::Known(name)) => a href=(path(id)) { (name) },
+            Some(Named::Unknown) => { a href=(path(id)) { code { (id) } } " (its name cannot be shown right now)" }
+            Some(Named::Gone) | None => { code { (id) } " (deleted, or not yours to see)" }
         }
     }
 }
@@ -124,21 +138,35 @@ fn names(set: &PermissionSet) -> Vec<String> {
     set.iter().map(ToString::to_string).collect()
 }
 
+/// Why a key may do nothing now, whatever it is limited to.
+fn nothing(key: &Key) -> Option<&'static str> {
+    match key.status {
+        Status::Revoked => Some("it was revoked"),
+        Status::Expired => Some("it has expired"),
+        Status::Active if !key.owner_active => Some("its owner or company is not active"),
+        Status::Active => None,
+    }
+}
+
 pub(super) fn permissions(key: &Key) -> Markup {
+    let ended = !key.is_active();
     html! {
         section aria-labelledby="permissions-title" {
             h2 #permissions-title { "Permissions" }
-            @if key.effective_permissions.is_empty() {
+            @if let Some(why) = nothing(key) {
+                p { "What it may do now: nothing, because " (why) "." }
+            } @else if key.effective_permissions.is_empty() {
                 p { "This key may do nothing that asks for a permission." }
             } @else {
                 p { "What it may do now:" }
                 (listed(&names(&key.effective_permissions)))
             }
             @match &key.permissions {
+                None if ended => p { "It could do what its owner may do." },
                 None => p { "It may do what its owner may do, now and later." },
                 Some(own) if own.is_empty() => p { "It was limited to nothing that asks for a permission." },
                 Some(own) => {
-                    p { "It was limited to the following. Of these it may do what its owner may do too:" }
+                    p { "It was limited to the following." @if !ended { " Of these it may do what its owner may do too:" } }
                     (listed(&names(own)))
                 }
             }
@@ -153,6 +181,10 @@ pub struct Asked {
     pub method: String,
     /// Its path.
     pub path: String,
+    /// Where it would come from; empty: that was not said.
+    pub address: String,
+    /// The address that was assumed because none was said: one from which the key may be used.
+    pub assumed: Option<String>,
     /// What it would get.
     pub answer: Option<Explained>,
     /// What is wrong with the question.
@@ -187,10 +219,11 @@ pub struct Check {
     pub detail: String,
 }
 
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 pub(super) fn explain(key: &Key, asked: &Asked) -> Markup {
-    let problem = (!asked.problems.is_empty()).then(|| said(&asked.problems));
+    let problem = Some(said(&asked.problems)).filter(|said| !said.is_empty());
+    let has_networks = !key.allowed_ips.is_empty() || !asked.address.is_empty();
     html! {
         section #explain aria-labelledby="explain-title" {
             h2 #explain-title { "What would it get?" }
@@ -208,6 +241,14 @@ pub(super) fn explain(key: &Key, asked: &Asked) -> Markup {
                             autocomplete="off" aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
                     }))
                 }
+                @if has_networks {
+                    div {
+                        (field("explain-address", "Address (optional)", "", asked.problems.of("ip"), |marks| html! {
+                            input id=(marks.id) type="text" name="ip" value=(asked.address) placeholder="203.0.113.7" maxlength="45"
+                                autocomplete="off" aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
+                        }))
+                    }
+                }
                 button.outline type="submit" { "Ask" }
             }
             @if let Some(answer) = &asked.answer { (explained(asked, answer)) }
@@ -215,8 +256,9 @@ pub(super) fn explain(key: &Key, asked: &Asked) -> Markup {
     }
 }
 
+/// What is wrong with the question, but for the address.
 fn said(problems: &Problems) -> String {
-    let fields = problems.fields.iter().map(|(field, detail)| format!("{field}: {detail}"));
+    let fields = problems.fields.iter().filter(|(field, _)| field != "ip").map(|(field, detail)| format!("{field}: {detail}"));
     problems.general.iter().cloned().chain(fields).collect::<Vec<_>>().join(" ")
 }
 
@@ -227,6 +269,9 @@ fn explained(asked: &Asked, answer: &Explained) -> Markup {
             p {
                 @if allowed { span.badge.good { "Let in" } } @else { span.badge.warn { "Refused with " (answer.status) } }
                 " " code { (asked.method) " " (asked.path) } ": " (answer.detail) "."
+            }
+            @if let Some(assumed) = &asked.assumed {
+                p { "As if it came from " code { (assumed) } ", which is in the key’s networks. Give an address to have that looked at too." }
             }
             @if let Some(rule) = &answer.rule { p { "Rule " (rule.index) " of the policy matches: " code { (rule.path) } } }
             details {
@@ -241,68 +286,30 @@ fn explained(asked: &Asked, answer: &Explained) -> Markup {
     }
 }
 
-/// An entry of the audit trail, as far as it is shown.
-#[derive(Clone, Debug, Deserialize)]
-#[allow(missing_docs)] // named as in the API
-pub struct Entry {
-    #[serde(deserialize_with = "time")]
-    pub at: Millis,
-    pub actor: String,
-    pub action: String,
-    pub outcome: String,
-    pub before: Value,
-    pub after: Value,
+/// What the audit trail says about a key.
+#[derive(Clone, Debug)]
+pub enum Trail {
+    /// That is not the reader's to see.
+    NotTheirs,
+    /// That cannot be told right now.
+    Unknown,
+    /// The newest entries, and what people call who and what is named in them.
+    Known(Vec<AuditEntry>, Names),
 }
 
-pub(super) fn trail(key: &Key, entries: &[Entry]) -> Markup {
+pub(super) fn trail(reader: &Reader, key: &Key, trail: &Trail) -> Markup {
     let all = form_urlencoded::Serializer::new(String::new()).append_pair("target", &key.id).finish();
     html! {
-        section #trail aria-labelledby="trail-title" {
-            h2 #trail-title { "Audit trail" }
-            @if entries.is_empty() {
-                p { "Nothing is recorded about this key." }
-            } @else {
-                div.overflow-auto tabindex="0" role="region" aria-labelledby="trail-title" {
-                    table {
-                        thead { tr { @for title in ["When", "Who", "What", "Changed"] { th scope="col" { (title) } } } }
-                        tbody {
-                            @for entry in entries {
-                                tr {
-                                    td { (at(entry.at)) }
-                                    td.any { (entry.actor) }
-                                    td { (entry.action) @if entry.outcome != "done" { " (" (entry.outcome) ")" } }
-                                    td.any { (changed(&entry.before, &entry.after)) }
-                                }
-                            }
-                        }
-                    }
+        @if !matches!(trail, Trail::NotTheirs) {
+            section #trail aria-labelledby="trail-title" {
+                h2 #trail-title { "Audit trail" }
+                @match trail {
+                    Trail::Known(entries, _) if entries.is_empty() => p { "Nothing is recorded about this key." },
+                    Trail::Known(entries, names) => ol.log { @for one in entries { (entry(reader, one, names)) } },
+                    _ => p { "The audit trail cannot be shown right now." },
                 }
+                p { a href={ "/admin/audit?" (all) } { "All entries about this key" } }
             }
-            p { a href={ "/admin/audit?" (all) } { "All entries about this key" } }
-        }
-    }
-}
-
-/// What differs between the two, field by field.
-fn changed(before: &Value, after: &Value) -> Markup {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "nothing".into(),
-        other => other.to_string(),
-    };
-    html! {
-        @match (before.as_object(), after.as_object()) {
-            (None, Some(_)) => "made",
-            (Some(_), None) => "removed",
-            (Some(before), Some(after)) => {
-                ul.plain {
-                    @for (name, new) in after {
-                        @let old = before.get(name).unwrap_or(&Value::Null);
-                        @if old != new { li { (name) ": " (text(old)) " → " (text(new)) } }
-                    }
-                }
-            }
-            (None, None) => "",
         }
     }
 }

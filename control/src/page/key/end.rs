@@ -39,10 +39,11 @@ pub fn revoke_key(reader: &Reader, page: &RevokePage) -> String {
             }
             Status::Revoked => {
                 p { (revoked(key)) }
-                @if !page.reason.is_empty() { p { "Your reason was not recorded: “" (page.reason) "”." } }
+                @if !page.reason.is_empty() && !page.cascade { p { "Your reason was not recorded: “" (page.reason) "”." } }
             }
             Status::Expired => p { "The key has expired: it does not work any more, and there is nothing to revoke." },
         }
+        @if key.status != Status::Active && key.manages_keys { (family_form(key, page)) }
         p { a href=(key.path()) { "Back to the key" } }
     };
     under(reader, "Revoke", key, "", &[], &main)
@@ -70,6 +71,24 @@ fn revoke_form(key: &Key, place: &str, reason: &str, cascade: bool, problem: Opt
     }
 }
 
+/// The form that revokes what a key made that does not work itself any more.
+fn family_form(key: &Key, page: &RevokePage) -> Markup {
+    html! {
+        section aria-labelledby="family-title" {
+            h2 #family-title { "Revoke the keys that it made" }
+            p { "Keys that were made with this key may still work. Here you revoke all of them, and those that they made. This cannot be undone." }
+            form #family-form method="post" action={ (key.path()) "/revoke" } autocomplete="off" {
+                input type="hidden" name="cascade" value="on";
+                (field("family-reason", "Reason (optional)", "It is recorded with each key that is revoked now.", page.problems.of("reason"), |marks| html! {
+                    input id=(marks.id) type="text" name="reason" value=(page.reason) maxlength="200"
+                        aria-describedby=(marks.described_by) aria-invalid=[marks.invalid];
+                }))
+                button type="submit" { "Revoke the keys that it made" }
+            }
+        }
+    }
+}
+
 /// The same as a dialog over the key's page; the form in it is sent like that of the page.
 pub(super) fn revoke_dialog(key: &Key) -> Markup {
     html! {
@@ -90,35 +109,51 @@ pub(super) fn revoke_dialog(key: &Key) -> Markup {
     }
 }
 
-/// How far the last change of the key has come, as long as it is not everywhere; for a key that was revoked always.
+/// How far the last change of the key has come, as long as it is not everywhere; for a key that was revoked always. The stages are those of
+/// the latest change of the key, its owner and its company: of a revocation they tell only as long as nothing came after it, and of a
+/// creation nothing, because a new key works at once.
 pub(super) fn propagation(key: &Key, now: Millis) -> Markup {
     let stages = &key.propagation;
     let is_over = stages.effective_by.is_some_and(|at| at <= now);
+    let is_revoked = key.status == Status::Revoked;
+    let is_told = !is_revoked || key.revoked_at == Some(stages.committed_at);
+    let is_creation = stages.committed_at == key.created_at;
     let state = match (stages.announced_at, is_over) {
+        _ if !is_told => "over",
         (None, _) => "waiting",
         (Some(_), false) => "announced",
         (Some(_), true) => "over",
     };
+    html! {
+        @if is_revoked || !is_over && !is_creation {
+            section #propagation data-key-id=(key.id) data-state=(state) data-now=(now.0) aria-labelledby="propagation-title" {
+                h2 #propagation-title { @if is_revoked { "Revocation" } @else { "Last change" } }
+                @if is_revoked { p { (revoked(key)) } }
+                @if is_told { (way(key, is_over)) } @else {
+                    p { "Its owner or company was changed after that. How far the revocation has come is not shown any more." }
+                }
+            }
+        }
+    }
+}
+
+/// The stages of a change.
+fn way(key: &Key, is_over: bool) -> Markup {
+    let stages = &key.propagation;
     let at = |at: Millis| moment(at, &second(at), "second");
     html! {
-        @if key.status == Status::Revoked || !is_over {
-            section #propagation data-key-id=(key.id) data-state=(state) data-now=(now.0) aria-labelledby="propagation-title" {
-                h2 #propagation-title { @if key.status == Status::Revoked { "Revocation" } @else { "Last change" } }
-                @if key.status == Status::Revoked { p { (revoked(key)) } }
-                @match (stages.announced_at, stages.expected_by, stages.effective_by) {
-                    (Some(_), _, Some(effective)) if is_over => p { "In effect everywhere since " (at(effective)) "." },
-                    (Some(announced), Some(expected), Some(effective)) => {
-                        p.stages {
-                            "Announced at " (at(announced)) " · expected everywhere by " span data-until="expected" { (at(expected)) }
-                            " · guaranteed by " span data-until="guaranteed" { (at(effective)) }
-                        }
-                        p.script-less { a href=(key.path()) { "Look again" } }
-                    }
-                    _ => {
-                        p { "Made at " (at(stages.committed_at)) ", not announced yet. This goes on by itself: there is nothing to do." }
-                        p.script-less { a href=(key.path()) { "Look again" } }
-                    }
+        @match (stages.announced_at, stages.expected_by, stages.effective_by) {
+            (Some(_), _, Some(effective)) if is_over => p { "In effect everywhere since " (at(effective)) "." },
+            (Some(announced), Some(expected), Some(effective)) => {
+                p.stages {
+                    "Announced at " (at(announced)) " · expected everywhere by " span data-until="expected" { (at(expected)) }
+                    " · guaranteed by " span data-until="guaranteed" { (at(effective)) }
                 }
+                p.script-less { a href=(key.path()) { "Look again" } }
+            }
+            _ => {
+                p { "Made at " (at(stages.committed_at)) ", not announced yet. This goes on by itself: there is nothing to do." }
+                p.script-less { a href=(key.path()) { "Look again" } }
             }
         }
     }
@@ -166,7 +201,10 @@ pub fn delete_key(reader: &Reader, page: &DeletePage) -> String {
     under(reader, "Delete", key, "", &[], &main)
 }
 
-/// For a form whose key was deleted meanwhile.
+/// What was to be done where a key was to be deleted.
+pub const DELETED: &str = "deleted";
+
+/// For a form whose key is not there any more.
 #[derive(Debug)]
 pub struct GonePage {
     /// What was to be done: "changed".
@@ -179,14 +217,17 @@ pub struct GonePage {
 pub fn key_gone(reader: &Reader, page: &GonePage) -> String {
     let typed: Vec<_> = page.typed.iter().filter(|(_, value)| !value.is_empty()).collect();
     let main = html! {
-        h1 { "This key is gone" }
-        div.alert role="alert" { p { "Somebody deleted it meanwhile, so it was not " (page.wanted) ". It works nowhere any more, or will not within a few minutes." } }
+        h1 { "This key is not there" }
+        div.alert role="alert" {
+            p { "The key is not there, or not yours to see any more. Nothing was done now: it was not " (page.wanted) "." }
+            @if page.wanted == DELETED { p { "If you have sent this before, it was deleted then." } }
+        }
         @if !typed.is_empty() {
             p { "What you typed:" }
             dl.facts { @for (name, value) in typed { dt { (name) } dd.typed { (value) } } }
         }
-        @if reader.may("keyward.audit") { p { "The audit trail says who deleted it." } }
+        @if reader.may("keyward.audit") { p { "If somebody deleted it, the audit trail says who." } }
         p { a href=(KEYS_PATH) { "API Keys" } }
     };
-    document(&Frame { title: "Key gone", styles: &[File::KeyStyle], scripts: &[File::Key], ..Frame::of(reader, Section::Keys) }, &main)
+    document(&Frame { title: "No such key", styles: &[File::KeyStyle], scripts: &[File::Key], ..Frame::of(reader, Section::Keys) }, &main)
 }

@@ -26,8 +26,8 @@ use super::{
 };
 
 pub use change::{Change, Fields};
-pub use details::{Asked, Entry, Explained, Related};
-pub use end::{DeletePage, GonePage, RevokePage, delete_key, key_gone, revoke_key};
+pub use details::{Asked, Explained, Named, Related, Trail};
+pub use end::{DELETED, DeletePage, GonePage, RevokePage, delete_key, key_gone, revoke_key};
 pub use rotate::{NewPage, RotatePage, Traffic, key_rotated, rotate_key};
 
 /// A key: the API's key object.
@@ -107,7 +107,8 @@ impl Key {
     fn state(&self) -> (&'static str, &'static str) {
         match self.status {
             Status::Active if self.owner_active => ("Active", "good"),
-            Status::Active => ("Active, owner inactive", "warn"),
+            // The key object says of both together that one of them is not.
+            Status::Active => ("Active, owner or company inactive", "warn"),
             Status::Expired => ("Expired", "gone"),
             Status::Revoked => ("Revoked", "gone"),
         }
@@ -133,6 +134,15 @@ fn may_change(reader: &Reader, key: &Key) -> bool {
     key.company == reader.company && key.owner == reader.owner && reader.may("keyward.keys.own") || reader.may(OPERATOR)
 }
 
+/// Why `reader` may not change the key.
+fn only_others(reader: &Reader, key: &Key) -> &'static str {
+    if key.company == reader.company && key.owner == reader.owner {
+        "You may not change it, though it is yours: your account lacks the permission for keys of your own (keyward.keys.own)."
+    } else {
+        "Only its owner or the operator may change it."
+    }
+}
+
 /// What a key's own page is made from.
 #[derive(Debug)]
 pub struct KeyPage {
@@ -144,12 +154,14 @@ pub struct KeyPage {
     pub buckets: Option<Vec<Bucket>>,
     /// By which the use is shown.
     pub by: By,
-    /// What the audit trail says about it; `None`: that is not the reader's to see.
-    pub trail: Option<Vec<Entry>>,
+    /// What the audit trail says about it.
+    pub trail: Trail,
     /// A request that was asked about, and what it would get.
     pub asked: Asked,
     /// What its owner may do; `None`: that cannot be told right now.
     pub grantable: Option<PermissionSet>,
+    /// How many days a key of its company may live, where that is limited and known.
+    pub longest: Option<u64>,
     /// The form that changes it.
     pub change: Change,
     /// What has just been done.
@@ -169,7 +181,7 @@ pub fn key(reader: &Reader, page: &KeyPage) -> String {
         (usage(page))
         (change::section(reader, page))
         (details::explain(key, &page.asked))
-        @if let Some(trail) = &page.trail { (details::trail(key, trail)) }
+        (details::trail(reader, key, &page.trail))
         (end::revoke_dialog(key))
     };
     let frame = Frame {
@@ -196,7 +208,11 @@ fn heading(reader: &Reader, key: &Key) -> Markup {
                 } @else if key.is_active() && may_change(reader, key) {
                     a.button href={ (key.path()) "/rotate" } { "Rotate" }
                 }
-                @if key.is_active() { a.button.outline href={ (key.path()) "/revoke" } data-opens="revoke-dialog" { "Revoke" } }
+                @if key.is_active() {
+                    a.button.outline href={ (key.path()) "/revoke" } data-opens="revoke-dialog" { "Revoke" }
+                } @else if key.manages_keys {
+                    a.button.outline href={ (key.path()) "/revoke" } { "Revoke the keys that it made" }
+                }
                 a.button.outline href={ (key.path()) "/delete" } { "Delete" }
             }
         }
@@ -216,8 +232,18 @@ fn usage(page: &KeyPage) -> Markup {
                 Some(buckets) => (plot(buckets, page.by)),
                 None => p { "The counts cannot be shown right now." },
             }
+            @if only_calls_of_ours(page) {
+                p.muted { "Only requests to your API are counted. When it was last used says it of calls to this administration’s own API too." }
+            }
         }
     }
+}
+
+/// Whether nothing is counted though the key was used in that time, or will be so: by calls of the API that the administration has.
+fn only_calls_of_ours(page: &KeyPage) -> bool {
+    let Some(buckets) = &page.buckets else { return false };
+    let used = page.key.last_used_at.is_some_and(|last| last >= page.by.from(page.now));
+    page.key.manages_keys || used && buckets.iter().all(|bucket| bucket.allowed == 0 && bucket.refused == 0)
 }
 
 /// A page about a key under its own: the frame with the key's page above.

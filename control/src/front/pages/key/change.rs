@@ -1,5 +1,7 @@
 //! The form that changes a key. What somebody else did meanwhile is said, and nothing that was typed is lost.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
@@ -24,6 +26,11 @@ pub(super) async fn change<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Result
         // Whoever saves again has seen what it is now.
         change.was = now;
         return show(visit, key, change, 409).await;
+    }
+    if wanted.permissions.as_ref().is_some_and(BTreeSet::is_empty) && changes.contains_key("permissions") {
+        let sentence = "Choose at least one, or everything.";
+        change.problems = Problems { general: vec![], fields: vec![("permissions".into(), sentence.into())] };
+        return show(visit, key, change, 422).await;
     }
     if changes.is_empty() {
         return Ok(Answer::redirect(&format!("{}?done=unchanged", key.path())));

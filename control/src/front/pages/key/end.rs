@@ -9,7 +9,7 @@ use super::{
     },
     find, look_up, path,
 };
-use crate::page::{self, DeletePage, GonePage, KEYS_PATH, Problems, RevokePage, Status};
+use crate::page::{self, DELETED, DeletePage, GonePage, KEYS_PATH, Problems, RevokePage, Status};
 
 /// How often a revocation that goes on with the keys that a key made is continued within one request.
 const PARTS: usize = 10;
@@ -45,7 +45,10 @@ pub(super) async fn revoke<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Result
         let told = visit.call("POST", &path(id, "/revoke"), query, Some(&body), None).await?;
         match told.status {
             200 if told.body["more"] == true => {}
-            200 => return Ok(Answer::redirect(&format!("{}?done=revoked", key.path()))),
+            200 => {
+                let done = if key.status == Status::Active { "revoked" } else { "family" };
+                return Ok(Answer::redirect(&format!("{}?done={done}", key.path())));
+            }
             404 => return Ok(gone()),
             status => {
                 let problems = told.problems();
@@ -53,6 +56,8 @@ pub(super) async fn revoke<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Result
             }
         }
     }
+    // As it is now: it was itself among the first.
+    let key = look_up(visit, id).await.ok().flatten().unwrap_or(key);
     let problems =
         Problems { general: vec!["Some of the keys that it made are not revoked yet: send this again to go on.".into()], fields: vec![] };
     Ok(Answer::html(409, page::revoke_key(&visit.reader, &RevokePage { key, reason, cascade, problems })))
@@ -68,7 +73,7 @@ pub(super) async fn delete<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Result
     }
     let form = visit.form()?;
     let typed = form.text("name").to_owned();
-    let gone = || Answer::html(404, page::key_gone(&visit.reader, &GonePage { wanted: "deleted by you", typed: vec![] }));
+    let gone = || Answer::html(404, page::key_gone(&visit.reader, &GonePage { wanted: DELETED, typed: vec![] }));
     let Some(key) = look_up(visit, id).await? else { return Ok(gone()) };
     let refuse =
         |status, key, typed, problems| Ok(Answer::html(status, page::delete_key(&visit.reader, &DeletePage { key, typed, problems })));
@@ -79,8 +84,8 @@ pub(super) async fn delete<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Result
     }
     let told = visit.call("DELETE", &path(id, ""), &[], None, None).await?;
     match told.status {
-        204 => Ok(Answer::redirect(&format!("{KEYS_PATH}?done=deleted"))),
-        404 => Ok(gone()),
+        // Gone since it was looked up, by a click too many or by somebody else: that is what was wanted.
+        204 | 404 => Ok(Answer::redirect(&format!("{KEYS_PATH}?done=deleted"))),
         status => refuse(status, key, typed, told.problems()),
     }
 }

@@ -5,15 +5,19 @@ mod change;
 mod end;
 mod rotate;
 
+use core::net::IpAddr;
+
+use keyward_shared::permission::PermissionSet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::{
     super::{Answer, Outside},
-    visit::Visit,
+    policy::path_of,
+    visit::{Told, Visit},
 };
 use crate::{
-    page::{self, Asked, Bucket, By, Change, Entry, Explained, Key, KeyPage, Problems, Related},
+    page::{self, Asked, AuditEntry, Bucket, By, Change, Explained, Key, KeyPage, Named, Names, Problems, Related, Trail},
     time::rfc3339,
 };
 
@@ -59,23 +63,29 @@ async fn show<O: Outside>(visit: &Visit<'_, O>, key: Key, change: Change, status
     let now = visit.now();
     let mut related = Vec::new();
     for other in [&key.parent, &key.supersedes, &key.superseded_by].into_iter().flatten() {
-        let name = look_up(visit, other).await.ok().flatten().map(|key| key.name);
+        let name = match look_up(visit, other).await {
+            Ok(Some(key)) => Named::Known(key.name),
+            Ok(None) => Named::Gone,
+            Err(_) => Named::Unknown,
+        };
         related.push(Related { id: other.clone(), name });
     }
-    let (asked, grantable) = explain(visit, &key.id).await;
+    let (asked, grantable) = explain(visit, &key).await;
     let page = KeyPage {
         buckets: buckets(visit, &key.id, by).await,
-        trail: if visit.reader.may("keyward.audit") { trail(visit, &key.id).await } else { None },
+        trail: if visit.reader.may("keyward.audit") { trail(visit, &key.id).await } else { Trail::NotTheirs },
         key,
         related,
         by,
         asked,
         grantable,
+        longest: longest(visit).await,
         change,
         done: match visit.parameter("done").as_deref() {
             Some("changed") => "The change was saved.",
             Some("unchanged") => "Nothing was different, so nothing was changed.",
             Some("revoked") => "The key was revoked.",
+            Some("family") => "The keys that it made were revoked.",
             _ => "",
         },
         now,
@@ -96,36 +106,70 @@ async fn buckets<O: Outside>(visit: &Visit<'_, O>, id: &str, by: By) -> Option<V
     Some(page::filled(&used.buckets, by, visit.now()))
 }
 
-#[derive(Deserialize)]
-struct Recorded {
-    entries: Vec<Entry>,
+/// How many days a key of the company that is looked at may live, where that is limited and can be told.
+async fn longest<O: Outside>(visit: &Visit<'_, O>) -> Option<u64> {
+    let Some(company) = visit.company() else { return visit.reader.max_key_lifetime_days };
+    let told = visit.get(&format!("/v1/companies/{}", page::encoded(company)), &[]).await.ok()?;
+    told.body["max_key_lifetime_days"].as_u64()
 }
 
-async fn trail<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Option<Vec<Entry>> {
-    let told = visit.get("/v1/audit", &[("target", id), ("limit", ENTRIES)]).await.ok()?;
-    told.granted().ok().map(|recorded: Recorded| recorded.entries)
+#[derive(Deserialize)]
+struct Recorded {
+    entries: Vec<AuditEntry>,
+    names: Names,
+}
+
+async fn trail<O: Outside>(visit: &Visit<'_, O>, id: &str) -> Trail {
+    let query = [("target", id), ("limit", ENTRIES), ("names", "true")];
+    let told = visit.get("/v1/audit", &query).await.ok();
+    let recorded: Option<Recorded> = told.and_then(|told| told.granted().ok());
+    recorded.map_or(Trail::Unknown, |recorded| Trail::Known(recorded.entries, recorded.names))
 }
 
 /// What the request that was asked about would get, and what the key's owner may do.
-async fn explain<O: Outside>(visit: &Visit<'_, O>, id: &str) -> (Asked, Option<keyward_shared::permission::PermissionSet>) {
-    let method = visit.parameter("method").unwrap_or_else(|| "GET".into());
-    let asked = visit.parameter("path");
-    let mut shown = Asked { method: method.clone(), path: asked.clone().unwrap_or_default(), ..Asked::default() };
-    let query = [("method", method.as_str()), ("path", asked.as_deref().unwrap_or("/"))];
-    let told = match visit.get(&path(id, "/explain"), &query).await {
-        Ok(told) => told,
-        Err(_) if asked.is_none() => return (shown, None),
-        Err(_) => {
-            shown.problems = Problems { general: vec!["This cannot be told right now: try again.".into()], fields: vec![] };
-            return (shown, None);
-        }
+async fn explain<O: Outside>(visit: &Visit<'_, O>, key: &Key) -> (Asked, Option<PermissionSet>) {
+    let given = |name| visit.parameter(name).map(|value: String| value.trim().to_owned()).filter(|value| !value.is_empty());
+    let (method, asked) = (given("method").map_or_else(|| "GET".into(), |method| method.to_ascii_uppercase()), given("path"));
+    let address = given("ip").unwrap_or_default();
+    let Some(asked) = asked else {
+        let owners = told_of(visit, &key.id, &[("path", "/")]).await.and_then(|told| told.granted().ok());
+        return (Asked { method, address, ..Asked::default() }, owners.map(|explained: Explained| explained.owner_permissions));
     };
-    if told.status != 200 {
-        shown.problems = told.problems();
-        return (shown, None);
+    // Without an address, one from which the key may be used: what is asked about is the rest.
+    let assumed = if address.is_empty() { key.allowed_ips.first().and_then(|network| network.split('/').next()) } else { None };
+    let mut shown = Asked {
+        method: method.clone(),
+        path: asked.clone(),
+        address: address.clone(),
+        assumed: assumed.map(Into::into),
+        ..Asked::default()
+    };
+    let mut query = vec![("method", method.as_str()), ("path", path_of(&asked))];
+    query.extend(assumed.or(Some(&address)).filter(|address| !address.is_empty()).map(|address| ("ip", address)));
+    if !address.is_empty() && address.parse::<IpAddr>().is_err() {
+        let sentence = "This is no address: write it as 203.0.113.7 or 2001:db8::7.";
+        shown.problems = Problems { general: vec![], fields: vec![("ip".into(), sentence.into())] };
+    } else {
+        match told_of(visit, &key.id, &query).await {
+            None => shown.problems = Problems { general: vec!["This cannot be told right now: try again.".into()], fields: vec![] },
+            Some(told) if told.status != 200 => shown.problems = told.problems(),
+            Some(told) => shown.answer = told.granted().ok(),
+        }
     }
-    let explained: Option<Explained> = told.granted().ok();
-    let grantable = explained.as_ref().map(|explained| explained.owner_permissions.clone());
-    shown.answer = explained.filter(|_| asked.is_some());
-    (shown, grantable)
+    let owners = match &shown.answer {
+        Some(answer) => Some(answer.owner_permissions.clone()),
+        // What was asked for was wrong; the boxes of the form are not.
+        None => told_of(visit, &key.id, &[("path", "/")])
+            .await
+            .and_then(|told| told.granted().ok())
+            .map(|explained: Explained| explained.owner_permissions),
+    };
+    (shown, owners)
 }
+
+async fn told_of<O: Outside>(visit: &Visit<'_, O>, id: &str, query: &[(&str, &str)]) -> Option<Told> {
+    visit.get(&path(id, "/explain"), query).await.ok()
+}
+
+#[cfg(test)]
+mod tests;
