@@ -306,6 +306,78 @@ async fn a_rotation_whose_answer_is_lost_makes_one_successor_and_still_shows_it(
     world.system.stop().await;
 }
 
+#[tokio::test]
+async fn a_key_lost_in_a_rotation_is_replaced_by_rotating_again() {
+    let world = World::start().await;
+    let person = Person::operator(&world).await;
+    let old = world.key("demo", "admin", json!({"name": "Sync", "expires_at": "2031-05-17T23:59:59Z"})).await;
+    let rotation = format!("/admin/keys/{}/rotate", old.id);
+    let form_id = value(&person.get(&rotation).await.expect(200).text, "form");
+    let form = [("step", "make"), ("form", &*form_id), ("name", "Sync 2"), ("overlap", "week")];
+    person.post(&rotation, &form).await.expect(200);
+    let again = person.post(&rotation, &form).await.expect(200).text;
+    contains(&again, "revoke the successor and rotate this key again");
+    let stored = async || world.operator("GET", &format!("/v1/keys/{}", old.id), Value::Null).await.json();
+    let first = stored().await["superseded_by"].as_str().unwrap().to_owned();
+    assert!(!person.get(&rotation).await.expect(200).text.contains("Make the successor</button>"), "one that works is enough");
+    person.done(&format!("/admin/keys/{first}/revoke"), &[("reason", "its key was lost")]).await;
+
+    let html = person.get(&rotation).await.expect(200).text;
+    contains(&html, "The successor does not work any more: make another one");
+    contains(&html, "“its key was lost”");
+    contains(&html, "As the successor before: 17 May 2031, 23:59 UTC");
+    let refused = person.post(&rotation, &[("step", "revoke"), ("sure", "on")]).await.expect(409).text;
+    contains(&refused, "Nothing was revoked");
+    let (form_id, now) = (value(&refused, "form"), value(&refused, "at"));
+    let form = [("step", "make"), ("form", &*form_id), ("at", &*now), ("name", "Sync 3"), ("overlap", "keep"), ("life", "90")];
+    let made = person.post(&rotation, &form).await.expect(200).text;
+    let new = made.split("aria-label=\"The new key\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap().to_owned();
+    world.call(&new, "/").await.expect(200);
+    world.call(&old.key, "/").await.expect(200);
+    let second = stored().await["superseded_by"].as_str().unwrap().to_owned();
+    assert_ne!(second, first);
+    let ends = world.operator("GET", &format!("/v1/keys/{second}"), Value::Null).await.json()["expires_at"].as_str().unwrap().to_owned();
+    let days = ends.parse::<jiff::Timestamp>().unwrap().as_second() - now.parse::<i64>().unwrap();
+    assert_eq!(days, 90 * 86_400, "as it was chosen");
+    contains(&person.done(&rotation, &[("step", "revoke"), ("sure", "on")]).await, "The old key was revoked.");
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn a_rotation_in_another_company_stays_there_and_says_when_it_is_not_fresh_any_more() {
+    let world = World::start().await;
+    world.company("acme").await;
+    world.owner("acme", "jane", &["orders.read"], true).await;
+    let old = world.key("acme", "jane", json!({"name": "Acme’s sync"})).await;
+    let browser = signed_in(&world, &format!("/admin/keys/{}/rotate?company=acme", old.id)).await;
+    says(&browser, "//*[@id='rotate-birth']", "made in this browser").await;
+    browser.run("document.getElementById('rotate-life').value = '30'").await;
+    browser.press("", "Make the successor").await;
+    let new = browser.text("//*[@id='new-key']").await;
+    world.call(&new, "/").await.expect(200);
+    browser.press("//dialog[@open]", "I have stored it").await;
+    says(&browser, "//*[@id='status']", "The successor was made").await;
+    assert!(browser.address().await.ends_with("/rotate?company=acme&done=made"), "{}", browser.address().await);
+    says(&browser, "//ol[@id='progress']", "The successor is made").await;
+    let target = format!("/v1/keys/{}?company=acme", old.id);
+    let next = world.operator("GET", &target, Value::Null).await.json()["superseded_by"].as_str().unwrap().to_owned();
+    let next = world.operator("GET", &format!("/v1/keys/{next}?company=acme"), Value::Null).await.json();
+    let ends: jiff::Timestamp = next["expires_at"].as_str().unwrap().parse().unwrap();
+    let days = ends.duration_since(jiff::Timestamp::now()).as_hours() / 24;
+    assert!((29..=30).contains(&days), "{next}");
+
+    browser.devtools("Network.clearBrowserCookies", json!({})).await;
+    eventually(Duration::from_secs(40), async || match browser.count("//*[@id='progress-stale']//a").await {
+        0 => Err("nothing is said"),
+        _ => Ok(()),
+    })
+    .await;
+    says(&browser, "//*[@id='progress-stale']", "not fresh any more: your session has ended").await;
+    assert_eq!(browser.count("//ol[@id='progress']").await, 1, "what was there stays");
+    assert_clean_console(&browser, "status of 401").await;
+    world.system.stop().await;
+}
+
 /// The requests with the old key, as the page shows them.
 async fn count(browser: &Browser) -> u64 {
     browser.text("//*[@id='old-count']").await.replace(',', "").parse().unwrap()
@@ -487,10 +559,10 @@ async fn two_people_at_once_are_told_what_happened_and_lose_nothing() {
         ("/rotate", vec![("step", "make"), ("name", "Kept successor")]),
     ] {
         let gone = first.post(&format!("{page}{path}"), &typed).await.expect(404).text;
-        contains(&gone, "Somebody deleted it meanwhile");
+        contains(&gone, "The key is not there, or not yours to see any more. Nothing was done now");
         contains(&gone, typed.last().unwrap().1);
     }
-    contains(&first.post(&format!("{page}/delete"), &[("name", "Mine")]).await.expect(404).text, "Somebody deleted it meanwhile");
+    contains(&first.post(&format!("{page}/delete"), &[("name", "Mine")]).await.expect(404).text, "If you have sent this before");
     world.system.stop().await;
 }
 

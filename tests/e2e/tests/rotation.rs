@@ -91,3 +91,28 @@ async fn with_an_overlap_the_old_key_works_for_its_length_and_then_has_expired()
     world.call(text(&new, "key"), "/").await.expect(200);
     world.system.stop().await;
 }
+
+#[tokio::test]
+async fn a_key_whose_successor_was_lost_and_revoked_is_rotated_again() {
+    let world = World::start().await;
+    world.company("acme").await;
+    world.owner("acme", "jane", &["orders.read"], true).await;
+    let old = world.key("acme", "jane", json!({"name": "ERP nightly sync"})).await;
+    let first = rotate(&world, &old.id, Value::Null).await;
+    world.call(text(&first, "key"), "/").await.expect(200);
+    world.revoke("acme", text(&first, "id")).await;
+    let second = rotate(&world, &old.id, Value::Null).await;
+    world.call(text(&second, "key"), "/").await.expect(200);
+    world.call(&old.key, "/").await.expect(200);
+    let deadline = effective_by(&world, text(&first, "id")).await;
+    eventually(deadline - Instant::now(), async || is(world.call(text(&first, "key"), "/").await, 401, "key_revoked")).await;
+    world.control(&world.operator, "POST", &format!("/v1/keys/{}/rotate?company=acme", old.id), json!({})).await.refused(409, "conflict");
+
+    let deleted = world.control(&world.operator, "DELETE", &format!("/v1/keys/{}?company=acme", text(&second, "id")), Value::Null).await;
+    deleted.expect(204);
+    let third = rotate(&world, &old.id, json!({"overlap_s": 0})).await;
+    let deadline = effective_by(&world, &old.id).await;
+    eventually(deadline - Instant::now(), async || is(world.call(&old.key, "/").await, 401, "key_revoked")).await;
+    world.call(text(&third, "key"), "/").await.expect(200);
+    world.system.stop().await;
+}
