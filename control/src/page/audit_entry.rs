@@ -113,10 +113,10 @@ pub(super) const ACTIONS: &[Action] = &[
     ),
 ];
 
-/// Whether there are words for an action.
+/// Fails a test that writes an action for which there are no words.
 #[cfg(test)]
-pub(crate) fn names_action(name: &str) -> bool {
-    ACTIONS.iter().any(|action| action.name == name)
+pub(crate) fn expect_words_for(name: &str) {
+    assert!(ACTIONS.iter().any(|action| action.name == name), "the page of the trail has no words for {name}");
 }
 
 impl AuditEntry {

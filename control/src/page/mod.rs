@@ -34,7 +34,7 @@ pub use account::account;
 pub use assets::{Asset, asset};
 pub use audit::{AuditFilters, AuditPage, audit, audit_verified};
 #[cfg(test)]
-pub(crate) use audit_entry::names_action;
+pub(crate) use audit_entry::expect_words_for;
 pub use audit_entry::{AuditEntry, Names};
 pub use companies::{COMPANIES_PATH, CompaniesPage, CompanyForm, CompanyPage, ListedCompany, PageCompany, companies, company};
 pub use form::Problems;

@@ -57,7 +57,7 @@ async fn longest_elsewhere<O: Outside>(visit: &Visit<'_, O>, company: &str) -> O
 
 pub(super) async fn answer<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Answer> {
     if !visit.is_post() && !visit.reader.makes_keys() {
-        return Err(Answer::html(403, page::not_allowed()));
+        return Err(Answer::html(403, page::not_allowed(None)));
     }
     let mut making = making(visit).await;
     if !visit.is_post() {

@@ -46,7 +46,7 @@ pub struct Entry {
 /// Writes `note` at the end of its company's trail; once, however often it is delivered.
 pub fn append(sql: &impl Sql, now: Millis, note: &AuditNote) -> Result<(), Failure> {
     #[cfg(test)]
-    assert!(crate::page::names_action(&note.action), "the page of the trail has no words for {}", note.action);
+    crate::page::expect_words_for(&note.action);
     let id = (!note.id.is_empty()).then_some(&note.id);
     if let Some(id) = id {
         let known = sql.execute("SELECT 1 FROM audit WHERE company = ?1 AND note = ?2", &[(&note.company).into(), id.into()])?;
