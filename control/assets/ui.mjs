@@ -128,3 +128,8 @@ export function localTimes(root) {
 }
 
 localTimes(document);
+
+// What is folded on a phone is shown on a wide screen by the style sheet; whoever asks whether it is open hears the same.
+if (matchMedia("(width > 60rem)").matches) {
+  for (const folds of document.querySelectorAll("details.folds")) folds.open = true;
+}

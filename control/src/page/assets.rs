@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_class_that_a_page_has_is_missed_where_its_style_sheet_is_not_named() {
-        let page = "<p class=\"muted\"><span class=\"ways x\"></span><article class=\"result\"><section class=\"result\"></section>";
+        let page = "<p class=\"muted\"><span class=\"ways x\"></span><aside class=\"result\"><section class=\"result\"></section>";
         assert_eq!(undressed(page, &[]), ["span.ways", "section.result"]);
         assert_eq!(undressed(page, &[File::DirectoryStyle, File::PolicyStyle]), [""; 0]);
     }

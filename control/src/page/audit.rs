@@ -9,7 +9,7 @@ use super::{
     Reader,
     assets::File,
     audit_entry::{ACTIONS, AuditEntry, Names, entry},
-    form::{Problems, field, problems},
+    form::{Problems, field, folds, problems},
     layout::{Frame, document},
     reader::Section,
 };
@@ -114,7 +114,7 @@ pub fn audit(reader: &Reader, page: &AuditPage) -> String {
                 p { "Who did what in " @if reader.elsewhere.is_some() { "this" } @else { "your" } " company, and what was refused. Nobody can change or remove an entry here." }
             }
         }
-        (search(page))
+        (folds(!page.filters.is_empty(), &search(page)))
         section aria-label="Entries" {
             @if page.entries.is_empty() { (nothing(page)) } @else {
                 ol.log #entries { @for one in &page.entries { (entry(reader, one, &page.names)) } }
@@ -270,7 +270,7 @@ pub fn audit_verified(reader: &Reader, found: Result<u64, Option<u64>>) -> Strin
         }
         p { a href=(AUDIT_PATH) { "Back to the trail" } }
     };
-    document(&Frame { title: "Check of the trail", ..Frame::of(reader, Section::Audit) }, &main)
+    document(&Frame { title: "Check of the trail", styles: &[File::AuditStyle], ..Frame::of(reader, Section::Audit) }, &main)
 }
 
 fn count(entries: u64) -> String {

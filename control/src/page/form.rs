@@ -48,6 +48,11 @@ pub(super) fn field(id: &str, label: &str, help: &str, problem: Option<&str>, co
     }
 }
 
+/// A form that searches: on a phone folded until it is wanted, so that what there is comes first; open where it leaves something out.
+pub(super) fn folds(is_open: bool, search: &Markup) -> Markup {
+    html! { details.folds open[is_open] { summary { "Search and filter" } (search) } }
+}
+
 /// What is wrong with the whole, and with fields that the form `shows` not.
 pub(super) fn problems(problems: &Problems, shows: &[&str]) -> Markup {
     let hidden = problems.fields.iter().filter(|(name, _)| !shows.iter().any(|shown| name.split(['[', '.']).next() == Some(*shown)));
@@ -92,5 +97,15 @@ mod tests {
         assert!(html.contains("permissions[2]: is none") && !html.contains("required"));
         assert!(problems(&wrong(), &["name", "permissions"]).into_string().contains("see below"));
         assert_eq!(problems(&Problems::default(), &[]).into_string(), "");
+    }
+
+    #[test]
+    fn a_search_is_open_where_something_is_looked_for() {
+        let form = html! { form { "<" } };
+        assert_eq!(
+            folds(false, &form).into_string(),
+            "<details class=\"folds\"><summary>Search and filter</summary><form>&lt;</form></details>"
+        );
+        assert!(folds(true, &form).into_string().starts_with("<details class=\"folds\" open>"));
     }
 }

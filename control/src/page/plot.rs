@@ -84,6 +84,8 @@ const HEIGHT: u64 = 200;
 /// The least height of a bar: about a pixel of the small picture, and of the large one, where more would look like a share of the whole.
 const LEAST_SMALL: u64 = 14;
 const LEAST_LARGE: u64 = 2;
+/// The height of the line under the small picture: a pixel.
+const GROUND: u64 = 10;
 
 /// A small picture of the days' requests, `(allowed, refused)` each, the last one today's.
 pub fn spark(days: &[(u64, u64)]) -> Markup {
@@ -92,7 +94,7 @@ pub fn spark(days: &[(u64, u64)]) -> Markup {
     html! {
         svg.spark role="img" width="90" height="20" viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" {
             title { (summary(days, days.len())) }
-            rect.ground x="0" y=(HEIGHT - 4) width=(width) height="4" {}
+            rect.ground x="0" y=(HEIGHT - GROUND) width=(width) height=(GROUND) {}
             @for (index, (allowed, refused)) in days.iter().enumerate() { (bar(index, (*allowed, *refused), most, LEAST_SMALL)) }
         }
     }

@@ -276,6 +276,11 @@ fn rule(page: &PolicyPage, at: usize, row: &Row, is_last: bool) -> Markup {
     html! {
         fieldset.rule {
             legend { "Rule " (number) }
+            div.buttons {
+                (row_button(page, at, "up", "Up", &format!("Move rule {number} up"), at == 0))
+                (row_button(page, at, "down", "Down", &format!("Move rule {number} down"), is_last))
+                (row_button(page, at, "remove", "Remove", &format!("Remove rule {number}"), false))
+            }
             div {
                 (field(&id("methods"), "Methods", "", wrong("methods"), |marks| html! {
                     input id=(marks.id) name="methods" type="text" value=(row.methods) placeholder="all" autofocus[focused("methods")]
@@ -312,11 +317,6 @@ fn rule(page: &PolicyPage, at: usize, row: &Row, is_last: bool) -> Markup {
                         option value="origin" selected[row.bearer] { "To the application" }
                     }
                 }))
-            }
-            div.buttons {
-                (row_button(page, at, "up", "Up", &format!("Move rule {number} up"), at == 0))
-                (row_button(page, at, "down", "Down", &format!("Move rule {number} down"), is_last))
-                (row_button(page, at, "remove", "Remove", &format!("Remove rule {number}"), false))
             }
         }
     }

@@ -36,6 +36,7 @@ const fn page(name: &'static str, address: &'static str) -> Row {
 /// Every page.
 const PAGES: &[Row] = &[
     page("keys", "/admin/keys"),
+    page("keys-of-everyone", "/admin/keys?owners=all"),
     page("new-key", "/admin/keys/new"),
     page("key", "/admin/keys/{key}"),
     page("key-revoked", "/admin/keys/{revoked}"),
@@ -67,10 +68,18 @@ struct Data {
 }
 
 impl Data {
-    /// Keys in every state, owners, entries of the trail, webhooks with messages that arrived and that did not.
+    /// Keys in every state, owners, rules of every kind, entries of the trail, webhooks with messages that arrived and that did not.
     async fn made(world: &World, receiver: &Receiver) -> Self {
         world.owner("demo", "ann", &["orders.read", "keyward.keys.own"], true).await;
-        world.owner("demo", "bob", &["orders.*", "keyward.keys.own"], true).await;
+        world.owner("demo", "bob", &["orders.*", "shipping.labels.print", "keyward.keys.own"], true).await;
+        let rules = json!([
+            {"path": "/health", "anonymous": true},
+            {"path": "/orders/**", "methods": ["GET"], "permission": "orders.read"},
+            {"path": "/orders/**", "methods": ["POST", "PUT", "PATCH", "DELETE"], "permission": "orders.write"},
+            {"path": "/companies/*/shipping/labels", "methods": ["POST"], "permission": "shipping.labels.print"},
+            {"path": "/app/**", "bearer": "origin"},
+        ]);
+        world.operator("PUT", "/v1/policy", json!({"rules": rules})).await;
         let hook = async |body: Value| {
             let made = world.operator("POST", "/v1/webhooks", body).await.expect(201).json();
             made["id"].as_str().unwrap().to_owned()
@@ -86,7 +95,8 @@ impl Data {
         };
         let key = named("admin", "ERP nightly sync", json!({"expires_at": in_days(300)})).await;
         named("ann", "Power BI dashboard", json!({"permissions": ["orders.read"], "expires_at": in_days(5)})).await;
-        named("bob", "Warehouse scanner", json!({"allowed_ips": ["10.20.0.0/16"]})).await;
+        let printing = json!({"permissions": ["orders.read", "shipping.labels.print"], "allowed_ips": ["10.20.0.0/16"]});
+        named("bob", "Warehouse scanner", printing).await;
         let revoked = named("admin", "Old import", json!({})).await;
         let expires = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2)).to_string();
         named("admin", "Trial", json!({"expires_at": expires})).await;
@@ -135,7 +145,39 @@ async fn complaints(browser: &Browser, look: Look) -> Vec<String> {
     if !head[1].as_str().is_some_and(|title| title.ends_with(" · Keyward") && title.len() > 12) || head[2] != "en" {
         wrong.push(format!("its title or language: {head}"));
     }
+    wrong.extend(faint(browser).await);
     wrong
+}
+
+/// Fields, boxes and circles whose border can hardly be told from what is around them or in them (WCAG 1.4.11, which axe-core leaves out).
+async fn faint(browser: &Browser) -> Vec<String> {
+    let script = r"
+        const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+        const light = (color) => {
+          canvas.fillStyle = color;
+          canvas.fillRect(0, 0, 1, 1);
+          const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((part) => part / 255)
+            .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+        const ground = (element) => {
+          const {backgroundColor} = getComputedStyle(element);
+          return /^rgba\(.*, 0\)$/.test(backgroundColor) && element.parentElement ? ground(element.parentElement) : backgroundColor;
+        };
+        return [...document.querySelectorAll('input,select,textarea')].filter((control) => control.checkVisibility())
+          .map((control) => [control.outerHTML.slice(0, 100), getComputedStyle(control).borderTopColor, ground(control.parentElement)])
+          .map(([html, border, around]) => [html, contrast(border, around)])
+          .filter(([, ratio]) => ratio < 3).map(([html, ratio]) => `its border has a contrast of ${ratio}: ${html}`)";
+    browser.run(script).await.as_array().into_iter().flatten().map(|line| line.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// How many pixels have to be scrolled sideways on a small laptop.
+async fn overflow_on_a_small_laptop(browser: &Browser) -> i64 {
+    let screen = json!({"width": 1_000, "height": 700, "deviceScaleFactor": 1, "mobile": false});
+    browser.devtools("Emulation.setDeviceMetricsOverride", screen).await;
+    let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    browser.run(script).await.as_i64().unwrap_or(i64::MAX)
 }
 
 /// What is wrong with the way through the page by keyboard.
@@ -194,6 +236,10 @@ async fn everybody_can_use_every_page_and_it_weighs_little() {
             if look != Look::Dark {
                 here.extend(lost_with_the_keyboard(browser).await);
             }
+            if look == Look::Light {
+                let overflow = overflow_on_a_small_laptop(browser).await;
+                here.extend((overflow > 0).then(|| format!("on a small laptop it is {overflow} pixels too wide")));
+            }
             // A page that is refused is one too; the browser says so.
             let said = browser.console().await.into_iter().filter(|line| row.signed_in || !line.contains("401"));
             here.extend(said.map(|line| format!("the browser complains: {line}")));
@@ -204,5 +250,29 @@ async fn everybody_can_use_every_page_and_it_weighs_little() {
     }
     println!("{report}");
     assert!(wrong.is_empty(), "{wrong}");
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn on_a_phone_what_there_is_comes_before_its_search_and_a_script_is_not_needed() {
+    let world = World::start().await;
+    let browser = Browser::start().await;
+    browser.open(&world.system.sign_in_link().unwrap()).await;
+    browser.allow_scripts(false).await;
+    let is_seen = async || browser.run("return document.querySelector('search form').checkVisibility()").await;
+    for (page, search) in [("/admin/keys", "?status=active"), ("/admin/audit", "?actor=admin")] {
+        browser.look(Look::Light).await;
+        browser.open(&format!("{}{page}", world.system.control_url())).await;
+        assert_eq!(
+            (is_seen().await, browser.run("return document.querySelector('summary').checkVisibility()").await),
+            (true.into(), false.into())
+        );
+        browser.look(Look::Phone).await;
+        assert_eq!(is_seen().await, false, "{page}");
+        browser.click("//summary[.='Search and filter']").await;
+        assert_eq!(is_seen().await, true, "{page}");
+        browser.open(&format!("{}{page}{search}", world.system.control_url())).await;
+        assert_eq!(is_seen().await, true, "what is searched for is shown: {page}");
+    }
     world.system.stop().await;
 }

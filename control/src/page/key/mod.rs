@@ -186,7 +186,7 @@ pub fn key(reader: &Reader, page: &KeyPage) -> String {
     };
     let frame = Frame {
         title: &key.name,
-        styles: &[File::PlotStyle, File::KeyStyle],
+        styles: &[File::PlotStyle, File::LogStyle, File::AuditStyle, File::KeyStyle],
         scripts: &[File::Key],
         done: page.done,
         ..Frame::of(reader, Section::Keys)

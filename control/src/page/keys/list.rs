@@ -9,7 +9,7 @@ use super::{
 };
 use crate::page::{
     By, KEYS_PATH, filled,
-    form::problems,
+    form::{folds, problems},
     spark,
     time::{day, moment, relative},
 };
@@ -26,7 +26,7 @@ pub(super) fn section(reader: &Reader, page: &KeysPage) -> Markup {
             @if has_own && reader.sees_all_keys() { (switch(choice)) }
             (problems(&page.problems, &["q"]))
             @if choice.leaves_out() || choice.cursor.is_some() || !page.keys.is_empty() || choice.everyones || !page.problems.is_empty() {
-                (filters(page))
+                (folds(choice.leaves_out() || !page.problems.is_empty(), &filters(page)))
             }
             @if !page.keys.is_empty() {
                 (table(page, choice))
@@ -271,8 +271,13 @@ fn permissions(key: &PageKey) -> Markup {
     html! {
         span.stack title=(own.join(", ")) {
             @if own.is_empty() { "none" }
-            @for permission in named { code { (permission) } }
+            @for permission in named { code { (breakable(permission)) } }
             @if !others.is_empty() { span.muted { "+" (others.len()) span.hidden-text { " more" } } }
         }
     }
+}
+
+/// A permission that is broken at its dots where there is no room for the whole.
+fn breakable(permission: &str) -> Markup {
+    html! { @for part in permission.split_inclusive('.') { (part) @if part.ends_with('.') { wbr; } } }
 }
