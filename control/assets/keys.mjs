@@ -80,6 +80,8 @@ async function reloadList(address, otherwise = load) {
     const list = response.ok && new DOMParser().parseFromString(await response.text(), "text/html").getElementById("keys");
     if (!list) throw new Error("no list");
     localTimes(list);
+    // What the reader unfolded stays so.
+    if (document.querySelector("#keys details.folds[open]")) list.querySelector("details.folds")?.setAttribute("open", "");
     byId("keys").replaceWith(document.adoptNode(list));
     history.replaceState(null, "", address);
   } catch {
