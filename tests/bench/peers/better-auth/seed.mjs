@@ -1,13 +1,13 @@
-// Makes the database of better-auth: its tables, one person, and that person's keys, which are the lines of standard input.
+// Makes the database of better-auth: its tables, one person, and that person's keys, which are the lines of a file.
 //
-//   node seed.mjs FILE < keys
+//   node seed.mjs FILE KEYS
 
 import { readFileSync } from "node:fs";
 import { argv } from "node:process";
 import { getMigrations } from "better-auth/db/migration";
 import { PERMISSIONS, open } from "./auth.mjs";
 
-const keys = readFileSync(0, "utf8").split("\n").filter((line) => line !== "");
+const keys = readFileSync(argv[3], "utf8").split("\n").filter((line) => line !== "");
 let drawn = 0;
 const { database, options, auth } = open(argv[2], () => keys[drawn++]);
 

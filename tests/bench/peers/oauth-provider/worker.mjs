@@ -33,7 +33,7 @@ const defaultHandler = {
 async function client(env) {
   const { clientId, clientSecret } = await env.OAUTH_PROVIDER.createClient({
     clientName: "load",
-    redirectUris: ["http://localhost/callback"],
+    redirectUris: ["https://client.example.com/callback"],
     tokenEndpointAuthMethod: "client_secret_post",
   });
   return { client_id: clientId, client_secret: clientSecret };
@@ -56,6 +56,6 @@ export default new OAuthProvider({
   tokenEndpoint: "/oauth/token",
   scopesSupported: [SCOPE],
   requiredScopes: [SCOPE],
-  resourceMetadata: { resource: "http://localhost", authorization_servers: ["http://localhost"] },
+  resourceMetadata: { resource: "https://api.example.com", authorization_servers: ["https://api.example.com"] },
   accessTokenTTL: 24 * 60 * 60,
 });

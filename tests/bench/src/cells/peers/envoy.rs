@@ -1,0 +1,64 @@
+//! Envoy with its filter for API keys.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Result;
+
+use super::{printed, program};
+use crate::cell::{Asked, Cell, Ground, Running, Work};
+
+const CONFIG: &str = include_str!("../../../peers/envoy/envoy.yaml");
+/// Where the credentials go, a line of its own.
+const CREDENTIALS: &str = "@CREDENTIALS@";
+
+pub(super) fn all() -> Vec<Box<dyn Cell>> {
+    vec![Box::new(Envoy { forwards: false }), Box::new(Envoy { forwards: true })]
+}
+
+struct Envoy {
+    forwards: bool,
+}
+
+impl Cell for Envoy {
+    fn name(&self) -> &'static str {
+        if self.forwards { "envoy-gateway" } else { "envoy" }
+    }
+
+    fn what(&self) -> &'static str {
+        "Envoy with its filter for API keys, as plain text in its configuration"
+    }
+
+    fn work(&self) -> Work {
+        if self.forwards { Work::Gateway } else { Work::Verify }
+    }
+
+    fn version(&self, _ground: &Ground<'_>) -> Result<String> {
+        let text = printed(Command::new(envoy()).arg("--version"))?;
+        // <program>  version: <commit>/<version>/<state>/<build>/<library>
+        let version = text.split_once("version:").and_then(|(_, rest)| rest.split('/').nth(1)).unwrap_or("of an unknown version");
+        Ok(format!("Envoy {version}"))
+    }
+
+    fn start(&self, ground: &Ground<'_>) -> Result<Running> {
+        let address = ground.free_address()?;
+        let credential =
+            |key: &crate::keys::Key| format!("                        - {{ key: {}, client: {} }}", key.text, key.owner.as_str());
+        let credentials: Vec<String> = ground.keys.valid.iter().map(credential).collect();
+        let config = CONFIG
+            .replace(CREDENTIALS, &credentials.join("\n"))
+            .replace("@PORT@", &address.port().to_string())
+            .replace("@ORIGIN_HOST@", &ground.origin.ip().to_string())
+            .replace("@ORIGIN_PORT@", &ground.origin.port().to_string());
+        let config = ground.write("envoy.yaml", config)?;
+        let mut command = Command::new(envoy());
+        command.args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c"]).arg(config);
+        let process = ground.spawn(command, address)?;
+        let path = if self.forwards { "/orders/1" } else { "/verify" };
+        let keys = ground.keys.texts(ground.keys.valid.len());
+        Ok(Running { address, processes: vec![process], asked: Asked::with_keys(path, keys, ground.keys.wrong.clone()) })
+    }
+}
+
+fn envoy() -> PathBuf {
+    program("KEYWARD_ENVOY", "/usr/bin/envoy".as_ref(), "envoy")
+}
