@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use keyward_selfhost::{Installation, listen::free_port};
+use keyward_selfhost::{Installation, arrangement::Links, kv::KvService, listen::free_port, settings::Variables};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{cores::Cores, keys::Keys};
@@ -86,6 +86,12 @@ pub struct Ground<'a> {
     pub origin: SocketAddr,
     /// The KV service with the records of all keys, as a `kvNamespace` binding of the runtime speaks to it.
     pub kv: SocketAddr,
+    /// The same, for those who keep something of their own there before they start.
+    pub store: &'a KvService,
+    /// The settings of Keyward's edge.
+    pub edge: &'a Variables,
+    /// How Keyward's edge reaches the control plane.
+    pub links: &'a Links,
 }
 
 impl Ground<'_> {
@@ -154,7 +160,7 @@ impl Started {
             if Instant::now() > deadline {
                 bail!("{program} does not listen on {address}:\n{}", self.tail());
             }
-            sleep(Duration::from_millis(2));
+            sleep(Duration::from_micros(500));
         }
         Ok(())
     }

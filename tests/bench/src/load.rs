@@ -57,21 +57,20 @@ impl Load {
         if self.once { self.requests.len().saturating_sub(self.sent.get()) } else { usize::MAX }
     }
 
-    /// Sends `count` requests over `connections` connections. Gives the time that this took.
-    pub fn send(&self, count: usize, connections: usize) -> Result<Duration> {
-        if count > self.left() {
-            bail!("{count} requests are to be sent once, and only {} are left", self.left());
-        }
-        let end = self.sent.get() + count;
+    /// Sends at most `most` requests over `connections` connections, and begins none after `time`. Gives how many it were, and how long
+    /// that took.
+    pub fn send(&self, most: usize, time: Duration, connections: usize) -> Result<(usize, Duration)> {
+        let first = self.sent.get();
+        let end = first.saturating_add(most.min(self.left()));
         let begun = Instant::now();
         run(async {
             let tasks = LocalSet::new();
-            let handles: Vec<_> = (0..connections.min(count))
+            let handles: Vec<_> = (0..connections.min(end - first))
                 .map(|_| {
                     let (address, requests, sent, status) = (self.address, Rc::clone(&self.requests), Rc::clone(&self.sent), self.status);
                     tasks.spawn_local(async move {
                         let mut connection = Connection::open(address).await?;
-                        while sent.get() < end {
+                        while sent.get() < end && begun.elapsed() < time {
                             let number = sent.replace(sent.get() + 1);
                             let request = requests.get(number % requests.len().max(1)).context("there are no requests")?;
                             connection.expect(request, status).await?;
@@ -86,7 +85,7 @@ impl Load {
             }
             anyhow::Ok(())
         })?;
-        Ok(begun.elapsed())
+        Ok((self.sent.get() - first, begun.elapsed()))
     }
 
     /// Sends `count` requests over one connection, the next one when the answer is there. Gives the time of each.
@@ -320,6 +319,6 @@ mod tests {
     #[test]
     fn requests_that_may_be_sent_once_are_used_up() {
         let load = Load::new(SocketAddr::from(([127, 0, 0, 1], 1)), vec![Vec::new(); 3], 200, true);
-        assert!(load.send(4, 1).unwrap_err().to_string().contains("only 3 are left"));
+        assert!(load.latencies(4).unwrap_err().to_string().contains("only 3 are left"));
     }
 }

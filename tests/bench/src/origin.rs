@@ -82,6 +82,8 @@ fn answer(body: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::runtime;
 
     use super::*;
@@ -92,11 +94,11 @@ mod tests {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let origin = Origin::start(runtime.handle()).unwrap();
         let request = b"GET /orders HTTP/1.1\r\nhost: a\r\n\r\n".to_vec();
-        Load::new(origin.address(), vec![request], 200, false).send(500, 8).unwrap();
+        Load::new(origin.address(), vec![request], 200, false).send(500, Duration::MAX, 8).unwrap();
         assert_eq!(origin.count(), 500);
         let seen = ask(origin.address(), b"GET /a/seen HTTP/1.1\r\nhost: a\r\nx-b: c\r\n\r\n").unwrap();
         assert!(String::from_utf8(seen.body).unwrap().contains("x-b: c"));
-        let wrong = Load::new(origin.address(), vec![b"GET / HTTP/1.1\r\n\r\n".to_vec()], 401, false).send(1, 1);
+        let wrong = Load::new(origin.address(), vec![b"GET / HTTP/1.1\r\n\r\n".to_vec()], 401, false).latencies(1);
         assert!(wrong.unwrap_err().to_string().contains("200 instead of 401"));
     }
 }

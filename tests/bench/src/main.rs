@@ -1,0 +1,66 @@
+//! `keyward-bench`: what a verified request costs. `cargo xtask bench` builds what it needs and runs it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use keyward_bench::{
+    cells,
+    cores::Cores,
+    deployment::Deployment,
+    keys,
+    run::{self, Effort},
+};
+use keyward_selfhost::Installation;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", about = "Measures what a verified request costs, side by side with what people would use instead")]
+struct Arguments {
+    /// How often everything is measured, in another order each time
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+    /// Only these, by name
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// One short round, which shows no more than that everything works
+    #[arg(long)]
+    quick: bool,
+    /// One JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Write benchmarks.md and benchmarks.svg into this folder
+    #[arg(long, value_name = "DIR")]
+    docs: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is this program's result")]
+fn run(arguments: &Arguments) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no repository")?;
+    let installation = Installation::in_repository(root);
+    let mut cells = cells::all();
+    if let Some(unknown) = arguments.only.iter().find(|name| cells.iter().all(|cell| cell.name() != name.as_str())) {
+        let names: Vec<&str> = cells.iter().map(|cell| cell.name()).collect();
+        bail!("there is no {unknown}; there are {}", names.join(", "));
+    }
+    cells.retain(|cell| arguments.only.is_empty() || arguments.only.iter().any(|name| name == cell.name()));
+    let cores = Cores::divide();
+    eprintln!("{:>12} {}", "Keyward", cores.text());
+    let deployment = Deployment::start(root, cores, keys::COUNT)?;
+    let effort = if arguments.quick { Effort::quick() } else { Effort::whole(arguments.rounds) };
+    let measured = run::rounds(&deployment, &installation, &cells, effort, arguments.only.is_empty())?;
+    println!("{measured:#?}");
+    Ok(())
+}
