@@ -10,6 +10,8 @@ mod measure;
 mod miri;
 mod mutants;
 mod paths;
+#[expect(dead_code, reason = "for the task that measures")]
+mod peers;
 mod rules;
 mod seeded_bugs;
 mod simulate;

@@ -3,22 +3,13 @@
 use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
-use keyward_shared::{
-    mint,
-    permission::{Permission, PermissionSet},
-    policy::{Fallback, Policy, Rule},
-    secret::SecretList,
-    time::Millis,
-};
+use keyward_shared::record;
 
-use super::program;
+use super::{asked, program};
 use crate::{
-    cell::{Asked, Cell, Ground, Running, Work},
-    keys::PERMISSIONS,
+    cell::{Cell, Ground, Running, Work},
+    deployment::{RULES, policy},
 };
-
-/// How many rules the policy has.
-const RULES: usize = 100;
 
 pub(super) fn all() -> Vec<Box<dyn Cell>> {
     vec![Box::new(Axum { forwards: false }), Box::new(Axum { forwards: true })]
@@ -34,7 +25,7 @@ impl Cell for Axum {
     }
 
     fn what(&self) -> &'static str {
-        "Keyward's decision in a native axum server; all records in its memory, never updated"
+        "Keyward's decision in a native axum server: all records in its memory, never updated, no identity signed."
     }
 
     fn work(&self) -> Work {
@@ -47,38 +38,24 @@ impl Cell for Axum {
 
     fn start(&self, ground: &Ground<'_>) -> Result<Running> {
         let address = ground.free_address()?;
-        let mut secret = [0; 32];
-        mint::fill(&mut secret)?;
-        let records = ground.write("records", records(ground, secret)?)?;
-        let policy = ground.write("policy.json", serde_json::to_string(&policy()?)?)?;
+        let records = ground.write("records", records(ground)?)?;
+        let policy = ground.write("policy.json", policy(RULES).to_string())?;
         let mut command = Command::new(server(ground));
-        command.env("RECORD_SECRETS", hex::encode(secret)).arg(records).arg(policy).arg(address.to_string());
+        command.env("RECORD_SECRETS", &ground.edge["RECORD_SECRETS"]).arg(records).arg(policy).arg(address.to_string());
         command.args(self.forwards.then(|| ground.origin.to_string()));
         let process = ground.spawn(command, address).context("`cargo xtask bench` builds it")?;
-        let keys = ground.keys.texts(ground.keys.valid.len());
-        Ok(Running { address, processes: vec![process], asked: Asked::with_keys("/orders/1", keys, ground.keys.wrong.clone()) })
+        Ok(Running { address, processes: vec![process], asked: asked(ground) })
     }
 }
 
-/// All records as the server reads them, sealed with `secret`.
-fn records(ground: &Ground<'_>, secret: [u8; 32]) -> Result<String> {
-    let (secrets, permissions) = (SecretList::single(secret), PermissionSet::parse(PERMISSIONS)?);
+/// All records as the control plane publishes them, in the form that the server reads.
+fn records(ground: &Ground<'_>) -> Result<String> {
     let mut lines = String::new();
     for key in &ground.keys.valid {
-        let value = key.record(Millis(0), &permissions).seal(&secrets, &key.digest)?;
-        lines += &format!("{} {} {value}\n", key.shard().as_str(), key.digest.to_hex());
+        let entry = ground.store.get(&record::name(key.shard(), &key.digest))?.context("a key has no record")?;
+        lines += &format!("{} {} {}\n", key.shard().as_str(), key.digest.to_hex(), String::from_utf8_lossy(&entry.value));
     }
     Ok(lines)
-}
-
-/// Many routes, of which the requests use one.
-fn policy() -> Result<Policy> {
-    let rule = |path: String, permission: &str| -> Result<Rule> {
-        Ok(Rule { methods: vec!["GET".into()], path, permission: Some(Permission::new(permission)?), anonymous: false, bearer: None })
-    };
-    let others = (1..RULES).map(|number| rule(format!("/service-{number}/**"), "services.read"));
-    let rules = others.chain([rule("/orders/**".into(), "orders.read")]).collect::<Result<_>>()?;
-    Ok(Policy { default: Fallback::Deny, rules })
 }
 
 fn server(ground: &Ground<'_>) -> PathBuf {

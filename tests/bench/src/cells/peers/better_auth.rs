@@ -4,8 +4,8 @@ use std::{fs, path::PathBuf, process::Command, sync::Arc};
 
 use anyhow::{Context, Result};
 
-use super::{Once, folder, npm_version, printed};
-use crate::cell::{Asked, Cell, Ground, Running, Work};
+use super::{Once, asked, folder, npm_version, printed};
+use crate::cell::{Cell, Ground, Running, Work};
 
 /// The database as it is before the first request; small enough to be kept.
 type Seeded = Arc<Once<Arc<[u8]>>>;
@@ -26,7 +26,7 @@ impl Cell for BetterAuth {
     }
 
     fn what(&self) -> &'static str {
-        "better-auth's API keys on Node.js; digests in SQLite, which each request reads and updates"
+        "better-auth's API keys on Node.js: digests in SQLite, which each request reads and updates."
     }
 
     fn work(&self) -> Work {
@@ -47,8 +47,7 @@ impl Cell for BetterAuth {
         command.args(self.forwards.then(|| ground.origin.to_string()));
         command.env("NODE_ENV", "production");
         let process = ground.spawn(command, address)?;
-        let keys = ground.keys.texts(ground.keys.valid.len());
-        Ok(Running { address, processes: vec![process], asked: Asked::with_keys("/orders/1", keys, ground.keys.wrong.clone()) })
+        Ok(Running { address, processes: vec![process], asked: asked(ground) })
     }
 }
 

@@ -4,8 +4,8 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Result;
 
-use super::{printed, program};
-use crate::cell::{Asked, Cell, Ground, Running, Work};
+use super::{asked, printed, program};
+use crate::cell::{Cell, Ground, Running, Work};
 
 const CONFIG: &str = include_str!("../../../peers/envoy/envoy.yaml");
 /// Where the credentials go, a line of its own.
@@ -25,7 +25,7 @@ impl Cell for Envoy {
     }
 
     fn what(&self) -> &'static str {
-        "Envoy with its filter for API keys, as plain text in its configuration"
+        "Envoy with its filter for API keys: plain text in its configuration."
     }
 
     fn work(&self) -> Work {
@@ -53,9 +53,11 @@ impl Cell for Envoy {
         let mut command = Command::new(envoy());
         command.args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c"]).arg(config);
         let process = ground.spawn(command, address)?;
-        let path = if self.forwards { "/orders/1" } else { "/verify" };
-        let keys = ground.keys.texts(ground.keys.valid.len());
-        Ok(Running { address, processes: vec![process], asked: Asked::with_keys(path, keys, ground.keys.wrong.clone()) })
+        let mut asked = asked(ground);
+        if !self.forwards {
+            asked.path = "/verify".into();
+        }
+        Ok(Running { address, processes: vec![process], asked })
     }
 }
 

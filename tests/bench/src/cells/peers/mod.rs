@@ -19,11 +19,20 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::cell::{Cell, Ground};
+use super::{keyward::WARM, workers::PATH};
+use crate::cell::{Asked, Cell, Ground};
 
 /// All of them.
 pub fn all() -> Vec<Box<dyn Cell>> {
     [hono::all(), oauth_provider::all(), better_auth::all(), nginx::all(), envoy::all(), axum::all()].into_iter().flatten().collect()
+}
+
+/// What those are asked that know the keys themselves: the same as the edge, with as many headers.
+fn asked(ground: &Ground<'_>) -> Asked {
+    Asked {
+        headers: vec!["accept-encoding: identity".into()],
+        ..Asked::with_keys(PATH, ground.keys.texts(WARM), ground.keys.wrong.clone())
+    }
 }
 
 /// Where their set-ups lie.

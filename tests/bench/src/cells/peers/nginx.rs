@@ -4,8 +4,8 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::{printed, program};
-use crate::cell::{Asked, Cell, Ground, Running, Work};
+use super::{asked, printed, program};
+use crate::cell::{Cell, Ground, Running, Work};
 
 const CONFIG: &str = include_str!("../../../peers/nginx/nginx.conf");
 
@@ -23,7 +23,7 @@ impl Cell for Nginx {
     }
 
     fn what(&self) -> &'static str {
-        "nginx with a map of keys, as plain text in its memory; a change needs a reload"
+        "nginx with a map of keys: plain text in its configuration, and a change needs a reload."
     }
 
     fn work(&self) -> Work {
@@ -47,9 +47,11 @@ impl Cell for Nginx {
         let mut command = Command::new(nginx());
         command.arg("-p").arg(ground.dir).arg("-c").arg(config).args(["-e", "stderr"]);
         let process = ground.spawn(command, address)?;
-        let path = if self.forwards { "/orders/1" } else { "/verify" };
-        let keys = ground.keys.texts(ground.keys.valid.len());
-        Ok(Running { address, processes: vec![process], asked: Asked::with_keys(path, keys, ground.keys.wrong.clone()) })
+        let mut asked = asked(ground);
+        if !self.forwards {
+            asked.path = "/verify".into();
+        }
+        Ok(Running { address, processes: vec![process], asked })
     }
 }
 

@@ -6,22 +6,21 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::{
-    Once,
+    super::keyward::WARM,
+    Once, asked,
     worker::{self, Worker},
 };
 use crate::{
-    cell::{Asked, Cell, Credential, Ground, Running, Work},
+    cell::{Asked, Cell, Credential, Ground, Running, Started, Work},
     load::{Answer, ask},
 };
 
-/// How many tokens are issued: it keeps none in memory, so more of them change nothing.
-const TOKENS: usize = 500;
 /// Where the client is sent back to.
 const CALLBACK: &str = "https%3A%2F%2Fclient.example.com%2Fcallback";
 /// Says that the client came over TLS, which the provider insists on.
 const TLS: &str = "x-forwarded-proto: https";
 
-/// Tokens, and the store that they are in.
+/// Tokens that are in the store.
 type Issued = Arc<Once<Vec<String>>>;
 
 pub(super) fn all() -> Vec<Box<dyn Cell>> {
@@ -40,7 +39,7 @@ impl Cell for OauthProvider {
     }
 
     fn what(&self) -> &'static str {
-        "@cloudflare/workers-oauth-provider on workerd; encrypted grants in KV, which each request reads"
+        "@cloudflare/workers-oauth-provider on workerd: tokens and encrypted grants in KV, which each request reads."
     }
 
     fn work(&self) -> Work {
@@ -56,22 +55,22 @@ impl Cell for OauthProvider {
         let (address, process) = run(ground, self.forwards)?;
         // Of the right form, for a grant that there is, and never issued.
         let wrong = keys.iter().take(2).map(|token| format!("{}{}", &token[..token.len() - 32], "A".repeat(32))).collect();
-        let asked = Asked::with_keys("/orders/1", keys, wrong);
-        let asked = Asked { credential: Credential::Bearer, headers: vec![TLS.into()], ..asked };
+        let mut asked = Asked { credential: Credential::Bearer, keys, wrong, ..asked(ground) };
+        asked.headers.push(TLS.into());
         Ok(Running { address, processes: vec![process], asked })
     }
 }
 
-fn run(ground: &Ground<'_>, forwards: bool) -> Result<(SocketAddr, crate::cell::Started)> {
+fn run(ground: &Ground<'_>, forwards: bool) -> Result<(SocketAddr, Started)> {
     worker::start(ground, &Worker { name: "oauth-provider", store: "OAUTH_KV", origin: forwards.then_some(ground.origin) })
 }
 
-/// Has tokens issued the ordinary way: authorization, code, token.
+/// Has tokens issued the ordinary way: authorization, code, token. It keeps none in memory, so more of them would change nothing.
 fn issue(ground: &Ground<'_>) -> Result<Vec<String>> {
     let (address, _process) = run(ground, false)?;
     let client = json(&get(address, "/client")?)?;
     let (id, secret) = (text(&client, "client_id")?, text(&client, "client_secret")?);
-    let owners = 0..TOKENS.min(ground.keys.valid.len());
+    let owners = 0..WARM.min(ground.keys.valid.len());
     owners.map(|number| token(address, &id, &secret, &format!("owner-{number}"))).collect()
 }
 

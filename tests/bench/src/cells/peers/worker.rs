@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::Command};
 use anyhow::{Context, Result};
 use keyward_selfhost::capnp::Value;
 
-use super::{folder, npm_version, printed};
+use super::{super::workers, folder, npm_version, printed};
 use crate::cell::{Ground, Started};
 
 /// The date whose behaviour of the runtime the Workers want: that of the edge.
@@ -58,5 +58,5 @@ const config :Workerd.Config = (
 
 /// The package's version, and the runtime's.
 pub(super) fn version(ground: &Ground<'_>, package: &str) -> Result<String> {
-    Ok(format!("{}, {}", npm_version(&folder(ground), package)?, npm_version(ground.root, "workerd")?))
+    Ok(format!("{}, {}", npm_version(&folder(ground), package)?, workers::version(ground)?))
 }
