@@ -1,4 +1,4 @@
-//! `cargo xtask staleness`, `push-latency`, `endure` and `scale`: programs of ours that start systems by themselves. This sets up and
+//! `cargo xtask staleness`, `push-latency`, `endure`, `bench` and `scale`: programs of ours that start systems by themselves. This sets up and
 //! builds what they need, and runs them with whatever arguments it is given.
 
 use anyhow::{Result, bail};

@@ -5,7 +5,9 @@
 
 pub mod cell;
 pub mod cells;
+pub mod chart;
 pub mod check;
+pub mod conditions;
 pub mod cores;
 pub mod cpu;
 pub mod decision;
@@ -13,5 +15,7 @@ pub mod deployment;
 pub mod keys;
 pub mod load;
 pub mod origin;
+pub mod report;
 pub mod run;
 pub mod statistics;
+pub mod targets;

@@ -9,10 +9,13 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use keyward_bench::{
     cells,
+    conditions::Conditions,
     cores::Cores,
     deployment::Deployment,
     keys,
+    report::{self, Report},
     run::{self, Effort},
+    targets,
 };
 use keyward_selfhost::Installation;
 
@@ -51,16 +54,38 @@ fn run(arguments: &Arguments) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no repository")?;
     let installation = Installation::in_repository(root);
     let mut cells = cells::all();
-    if let Some(unknown) = arguments.only.iter().find(|name| cells.iter().all(|cell| cell.name() != name.as_str())) {
+    if let Some(unknown) = arguments.only.iter().find(|name| *name != DECISION && cells.iter().all(|cell| cell.name() != name.as_str())) {
         let names: Vec<&str> = cells.iter().map(|cell| cell.name()).collect();
-        bail!("there is no {unknown}; there are {}", names.join(", "));
+        bail!("there is no {unknown}; there are {} and {DECISION}", names.join(", "));
     }
     cells.retain(|cell| arguments.only.is_empty() || arguments.only.iter().any(|name| name == cell.name()));
     let cores = Cores::divide();
     eprintln!("{:>12} {}", "Keyward", cores.text());
+    let conditions = Conditions::begin(root, cores);
     let deployment = Deployment::start(root, cores, keys::COUNT)?;
+    let cells_described = report::described(&deployment, &installation, &cells)?;
     let effort = if arguments.quick { Effort::quick() } else { Effort::whole(arguments.rounds) };
-    let measured = run::rounds(&deployment, &installation, &cells, effort, arguments.only.is_empty())?;
-    println!("{measured:#?}");
+    let decides = arguments.only.is_empty() || arguments.only.iter().any(|name| name == DECISION);
+    let measured = run::rounds(&deployment, &installation, &cells, effort, decides)?;
+    let wasm_kb = targets::gzipped_kb(&installation.workers.join("edge/edge_bg.wasm"))?;
+    let targets = targets::targets(&measured, wasm_kb);
+    let report = Report { conditions: conditions.end(), cells: cells_described, measured, targets, command: command() };
+    if arguments.json {
+        println!("{}", report.json());
+    } else {
+        println!("{}", report.tables());
+    }
+    if let Some(folder) = &arguments.docs {
+        report.write(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
+    }
     Ok(())
+}
+
+/// The name by which `--only` asks for a warm decision inside WebAssembly.
+const DECISION: &str = "decision";
+
+/// The command that made this run.
+fn command() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    ["cargo xtask bench".to_owned(), arguments.join(" ")].join(" ").trim().to_owned()
 }
