@@ -83,3 +83,72 @@ fn rewrite(headers: &mut HeaderMap, record: &Record) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use keyward_shared::{
+        ids::{CompanyId, KeyId, OwnerId},
+        permission::PermissionSet,
+        record::{KeyState, Metadata, VERSION},
+        time::Millis,
+    };
+
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            v: VERSION,
+            key_id: KeyId::new("key_0123456789abcdefghij").unwrap(),
+            company: CompanyId::new("demo").unwrap(),
+            owner: OwnerId::new("ann").unwrap(),
+            shard: "MDeu".parse().unwrap(),
+            state: KeyState::Active,
+            owner_active: true,
+            company_active: true,
+            expires_at: None,
+            created_at: Millis(0),
+            permissions: PermissionSet::parse(["orders.*"]).unwrap(),
+            networks: Vec::new(),
+            rate_limit: None,
+            metadata: Metadata::default(),
+            rev: 1,
+            as_of: Millis(0),
+        }
+    }
+
+    #[test]
+    fn the_origin_gets_the_identity_of_the_key_and_nothing_that_passes_for_it() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-api-key", "kw_live_key"),
+            ("authorization", "Bearer kw_live_key"),
+            ("x-keyward-owner", "mallory"),
+            ("x-keyward-owner", "eve"),
+            ("x-keyward-identity", "forged"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-http-method-override", "DELETE"),
+            ("connection", "close"),
+            ("accept", "application/json"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        rewrite(&mut headers, &record()).unwrap();
+        let mut left: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        left.sort_unstable();
+        assert_eq!(
+            left,
+            [
+                ("accept", "application/json"),
+                ("x-keyward-company", "demo"),
+                ("x-keyward-key", "key_0123456789abcdefghij"),
+                ("x-keyward-owner", "ann")
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_no_origin() {
+        assert!(Gateway::new("http://127.0.0.1:80").is_err());
+        assert!(Gateway::new("127.0.0.1:80").is_ok());
+    }
+}

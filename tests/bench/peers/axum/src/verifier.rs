@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use axum::http::{HeaderMap, Request};
+use axum::http::{HeaderMap, HeaderValue, Request};
 use keyward_shared::{
     decide::decide,
     digest::Digest,
@@ -65,7 +65,7 @@ fn open(line: &str, secrets: &SecretList) -> Result<(Digest, Record)> {
 /// The key as it was sent: `x-api-key`, or a Bearer.
 fn credential(headers: &HeaderMap) -> Option<&[u8]> {
     let bearer = || headers.get("authorization").and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    headers.get("x-api-key").map(|value| value.as_bytes()).or_else(bearer)
+    headers.get("x-api-key").map(HeaderValue::as_bytes).or_else(bearer)
 }
 
 fn now() -> Millis {

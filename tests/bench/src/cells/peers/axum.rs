@@ -9,6 +9,7 @@ use super::{asked, program};
 use crate::{
     cell::{Cell, Ground, Running, Work},
     deployment::{RULES, policy},
+    keys::Key,
 };
 
 pub(super) fn all() -> Vec<Box<dyn Cell>> {
@@ -50,12 +51,11 @@ impl Cell for Axum {
 
 /// All records as the control plane publishes them, in the form that the server reads.
 fn records(ground: &Ground<'_>) -> Result<String> {
-    let mut lines = String::new();
-    for key in &ground.keys.valid {
+    let line = |key: &Key| {
         let entry = ground.store.get(&record::name(key.shard(), &key.digest))?.context("a key has no record")?;
-        lines += &format!("{} {} {}\n", key.shard().as_str(), key.digest.to_hex(), String::from_utf8_lossy(&entry.value));
-    }
-    Ok(lines)
+        Ok(format!("{} {} {}", key.shard().as_str(), key.digest.to_hex(), String::from_utf8_lossy(&entry.value)))
+    };
+    Ok(ground.keys.valid.iter().map(line).collect::<Result<Vec<_>>>()?.join("\n"))
 }
 
 fn server(ground: &Ground<'_>) -> PathBuf {

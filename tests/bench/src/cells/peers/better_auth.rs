@@ -1,4 +1,4 @@
-//! better-auth's API-key plugin in an HTTP server of Node.js, with SQLite.
+//! better-auth's API-key plugin in an HTTP server of Node.js, with `SQLite`.
 
 use std::{fs, path::PathBuf, process::Command, sync::Arc};
 
@@ -54,8 +54,7 @@ impl Cell for BetterAuth {
 /// A database that has all keys.
 fn seed(ground: &Ground<'_>) -> Result<Arc<[u8]>> {
     let file = ground.dir.join("seeded.sqlite");
-    let keys: String = ground.keys.valid.iter().map(|key| format!("{}\n", key.text)).collect();
-    let keys = ground.write("keys.txt", keys)?;
+    let keys = ground.write("keys.txt", ground.keys.texts(usize::MAX).join("\n"))?;
     let mut command = Command::new(node(ground));
     printed(command.arg(folder(ground).join("better-auth/seed.mjs")).arg(&file).arg(keys).env("NODE_ENV", "production"))?;
     let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -63,7 +62,7 @@ fn seed(ground: &Ground<'_>) -> Result<Arc<[u8]>> {
     Ok(bytes.into())
 }
 
-/// The Node.js that the packages bring, which has SQLite; elsewhere the one on the search path.
+/// The Node.js that the packages bring, which has `SQLite`; elsewhere the one on the search path.
 fn node(ground: &Ground<'_>) -> PathBuf {
     let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
     let own = folder(ground).join(format!("node_modules/node-linux-{machine}/bin/node"));

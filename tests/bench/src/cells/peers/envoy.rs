@@ -5,7 +5,10 @@ use std::{path::PathBuf, process::Command};
 use anyhow::Result;
 
 use super::{asked, printed, program};
-use crate::cell::{Cell, Ground, Running, Work};
+use crate::{
+    cell::{Cell, Ground, Running, Work},
+    keys::Key,
+};
 
 const CONFIG: &str = include_str!("../../../peers/envoy/envoy.yaml");
 /// Where the credentials go, a line of its own.
@@ -41,8 +44,7 @@ impl Cell for Envoy {
 
     fn start(&self, ground: &Ground<'_>) -> Result<Running> {
         let address = ground.free_address()?;
-        let credential =
-            |key: &crate::keys::Key| format!("                        - {{ key: {}, client: {} }}", key.text, key.owner.as_str());
+        let credential = |key: &Key| format!("                        - {{ key: {}, client: {} }}", key.text, key.owner.as_str());
         let credentials: Vec<String> = ground.keys.valid.iter().map(credential).collect();
         let config = CONFIG
             .replace(CREDENTIALS, &credentials.join("\n"))

@@ -76,10 +76,31 @@ impl<T: Clone> Once<T> {
 
     /// What was made before, or what `make` makes now; an error is not remembered.
     fn get(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = &*made {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*kept {
             return Ok(made.clone());
         }
-        Ok(made.insert(make()?).clone())
+        Ok(kept.insert(make()?).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_a_while_is_made_once_and_tried_again_after_an_error() {
+        let once = Once::new();
+        assert!(once.get(|| bail!("not now")).is_err());
+        assert_eq!(once.get(|| Ok(1)).unwrap(), 1);
+        assert_eq!(once.get(|| bail!("it is not made again")).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_program_that_fails_says_what_it_printed() {
+        assert_eq!(printed(Command::new("sh").args(["-c", "echo 1; echo 2 >&2"])).unwrap(), "1\n2\n");
+        let failed = printed(Command::new("sh").args(["-c", "echo reasons; exit 3"])).unwrap_err().to_string();
+        assert!(failed.contains("sh failed") && failed.contains("reasons"), "{failed}");
+        assert!(printed(&mut Command::new("keyward-no-such-program")).is_err());
     }
 }

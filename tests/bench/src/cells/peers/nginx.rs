@@ -40,8 +40,8 @@ impl Cell for Nginx {
         let address = ground.free_address()?;
         let temporary = ground.dir.join("temporary");
         fs::create_dir_all(&temporary).with_context(|| format!("cannot make {}", temporary.display()))?;
-        let map: String = ground.keys.valid.iter().map(|key| format!("\"{}\" \"{}\";\n", key.text, key.owner.as_str())).collect();
-        ground.write("keys.map", map)?;
+        let map: Vec<String> = ground.keys.valid.iter().map(|key| format!("\"{}\" \"{}\";", key.text, key.owner.as_str())).collect();
+        ground.write("keys.map", map.join("\n"))?;
         let config = CONFIG.replace("@PORT@", &address.port().to_string()).replace("@ORIGIN@", &ground.origin.to_string());
         let config = ground.write("nginx.conf", config)?;
         let mut command = Command::new(nginx());
