@@ -106,14 +106,19 @@ mod tests {
     use std::{
         process::{self, Command},
         thread,
-        time::{Duration, Instant},
+        time::Duration,
     };
 
     use super::*;
 
-    fn work_for(time: Duration) {
-        let begun = Instant::now();
-        while begun.elapsed() < time {}
+    /// Works until this thread has used `ms` of CPU time, however busy the machine is.
+    fn work(ms: u64) {
+        let used = || {
+            let said = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+            said.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1_000_000
+        };
+        let end = used() + ms;
+        while used() < end {}
     }
 
     #[test]
@@ -126,12 +131,12 @@ mod tests {
     fn what_a_thread_used_is_counted_and_what_an_ended_one_used_is_noticed() {
         let own = [process::id()];
         let before = Used::by(&own);
-        work_for(Duration::from_millis(50));
+        work(20);
         let spent = Used::by(&own).since(&before);
-        assert!(spent.ns > 1_000_000, "{spent:?}");
+        assert!(spent.ns > 19_000_000, "{spent:?}");
 
         let before = Used::by(&own);
-        thread::spawn(|| work_for(Duration::from_millis(400))).join().unwrap();
+        thread::spawn(|| work(200)).join().unwrap();
         let spent = Used::by(&own).since(&before);
         assert!(spent.coarse_ns > 100_000_000 && spent.is_incomplete(), "{spent:?}");
     }

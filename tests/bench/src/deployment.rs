@@ -70,6 +70,17 @@ impl Deployment {
         &self.origin
     }
 
+    /// A setting of the edge.
+    pub fn edge_setting(&self, name: &str) -> Result<String> {
+        let system = self.system.as_ref().context("the deployment was stopped")?;
+        system.settings().edge.get(name).cloned().with_context(|| format!("{name} is not set"))
+    }
+
+    /// Waits for `work` on the threads of load, origin and stores, and leaves there what it started.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// What a cell stands on, with the empty folder `dir`.
     pub fn ground<'a>(&'a self, dir: &'a Path, installation: &'a Installation) -> Result<Ground<'a>> {
         let system = self.system.as_ref().context("the deployment was stopped")?;

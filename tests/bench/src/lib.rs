@@ -17,5 +17,6 @@ pub mod load;
 pub mod origin;
 pub mod report;
 pub mod run;
+pub mod scale;
 pub mod statistics;
 pub mod targets;

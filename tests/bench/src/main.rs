@@ -1,8 +1,10 @@
 //! `keyward-bench`: what a verified request costs. `cargo xtask bench` builds what it needs and runs it.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +17,7 @@ use keyward_bench::{
     keys,
     report::{self, Report},
     run::{self, Effort},
-    targets,
+    scale, targets,
 };
 use keyward_selfhost::Installation;
 
@@ -31,10 +33,19 @@ struct Arguments {
     /// One short round, which shows no more than that everything works
     #[arg(long)]
     quick: bool,
+    /// Instead: what a request costs when there are more keys, changes, rules and permissions
+    #[arg(long)]
+    scale: bool,
+    /// With --scale: how many keys the store has; the first is what the others are compared with
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000, 10_000_000])]
+    keys: Vec<usize>,
+    /// Another build of the Workers than the repository's: a folder with edge and control in it
+    #[arg(long, value_name = "DIR")]
+    workers: Option<PathBuf>,
     /// One JSON object instead of tables
     #[arg(long)]
     json: bool,
-    /// Write benchmarks.md and benchmarks.svg into this folder
+    /// Write benchmarks.md and benchmarks.svg (with --scale: benchmarks-scale.md) into this folder
     #[arg(long, value_name = "DIR")]
     docs: Option<PathBuf>,
 }
@@ -52,7 +63,10 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the report is this program's result")]
 fn run(arguments: &Arguments) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no repository")?;
-    let installation = Installation::in_repository(root);
+    let mut installation = Installation::in_repository(root);
+    if let Some(workers) = &arguments.workers {
+        installation.workers.clone_from(workers);
+    }
     let mut cells = cells::all();
     if let Some(unknown) = arguments.only.iter().find(|name| *name != DECISION && cells.iter().all(|cell| cell.name() != name.as_str())) {
         let names: Vec<&str> = cells.iter().map(|cell| cell.name()).collect();
@@ -63,6 +77,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     eprintln!("{:>12} {}", "Keyward", cores.text());
     let conditions = Conditions::begin(root, cores);
     let deployment = Deployment::start(root, cores, keys::COUNT)?;
+    if arguments.scale {
+        return scale(arguments, &deployment, &installation, conditions);
+    }
     let cells_described = report::described(&deployment, &installation, &cells)?;
     let effort = if arguments.quick { Effort::quick() } else { Effort::whole(arguments.rounds) };
     let decides = arguments.only.is_empty() || arguments.only.iter().any(|name| name == DECISION);
@@ -77,6 +94,26 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(folder) = &arguments.docs {
         report.write(folder).with_context(|| format!("cannot write into {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the report is this program's result")]
+fn scale(arguments: &Arguments, deployment: &Deployment, installation: &Installation, conditions: Conditions) -> Result<()> {
+    let quick = arguments.quick;
+    let (rounds, time) = if quick { (1, Duration::from_millis(200)) } else { (arguments.rounds, Duration::from_secs(10)) };
+    if arguments.keys.is_empty() || arguments.keys.iter().any(|keys| *keys < 1_000) {
+        bail!("a store has at least 1000 keys here: as many are asked for");
+    }
+    let steps = scale::measure(deployment, installation, &arguments.keys, rounds, time)?;
+    let report = scale::report::Report { conditions: conditions.end(), steps, command: command() };
+    if arguments.json {
+        println!("{}", report.json());
+    } else {
+        println!("{}", report.tables());
+    }
+    if let Some(folder) = &arguments.docs {
+        fs::write(folder.join("benchmarks-scale.md"), report.page()).context("cannot write benchmarks-scale.md")?;
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub struct Effort {
 impl Effort {
     /// What a report is made from.
     pub fn whole(rounds: usize) -> Self {
-        let (warm_up, measured) = ((8_000, Duration::from_secs(3)), (30_000, Duration::from_millis(2_500)));
+        let (warm_up, measured) = ((8_000, Duration::from_secs(12)), (30_000, Duration::from_secs(3)));
         Self { rounds, warm_up, measured, latencies: 1_000 }
     }
 
