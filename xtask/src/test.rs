@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     build,
     command::{cargo, each_line, in_root},
-    simulate, tools,
+    peers, simulate, tools,
 };
 
 /// The crates with tests for browsers, and the features that those need.
@@ -98,7 +98,10 @@ fn title(step: Step) -> &'static str {
 
 fn perform(step: Step, tally: &mut Tally) -> Result<()> {
     match step {
-        Step::Native => count(cargo().args(["test", "--workspace", "--exclude", "keyward-e2e", "--no-fail-fast"]), tally),
+        Step::Native => {
+            let programs = peers::install()?; // those that are measured beside Keyward
+            count(cargo().envs(programs).args(["test", "--workspace", "--exclude", "keyward-e2e", "--no-fail-fast"]), tally)
+        }
         Step::Simulator => count(simulate::simulator()?.args(SIMULATED), tally),
         Step::EndToEnd => {
             tools::chromedriver()?; // some of them open the administration page in a browser
