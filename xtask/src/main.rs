@@ -80,8 +80,7 @@ fn main() -> ExitCode {
         // As fast as a release: the thousand waiters share the machine with what is measured.
         Task::PushLatency(arguments) => measure::run("keyward-e2e", "push_latency", "simulate", &arguments),
         Task::Endure(arguments) => measure::run("keyward-endurance", "keyward-endurance", "dev", &arguments),
-        // As fast as a release: load, origin and stores share a core.
-        Task::Bench(arguments) => measure::run("keyward-bench", "keyward-bench", "simulate", &arguments),
+        Task::Bench(arguments) => measure::bench(&arguments),
         // As fast as a release: the state machine fills the shard, and is itself measured.
         Task::Scale(arguments) => measure::run("keyward-scale", "keyward-scale", "simulate", &arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),

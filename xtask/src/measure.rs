@@ -31,3 +31,11 @@ pub(crate) fn run(package: &str, program: &str, profile: &str, arguments: &Argum
     }
     Ok(())
 }
+
+/// Runs the benchmark. As fast as a release: load, origin and stores share a core.
+pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
+    tools::npm_packages()?;
+    build::run()?;
+    build::named()?;
+    run("keyward-bench", "keyward-bench", "simulate", arguments)
+}
