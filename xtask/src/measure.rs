@@ -27,7 +27,11 @@ pub(crate) fn run(package: &str, program: &str, profile: &str, arguments: &Argum
 
 /// Runs the benchmark. As fast as a release: load, origin and stores share a core.
 pub(crate) fn bench(arguments: &Arguments) -> Result<()> {
-    run_with("keyward-bench", "keyward-bench", "simulate", arguments, peers::install()?)
+    let programs = peers::install()?;
+    tools::npm_packages()?;
+    build::run()?;
+    build::named()?;
+    run_with("keyward-bench", "keyward-bench", "simulate", arguments, programs)
 }
 
 #[expect(clippy::print_stdout, reason = "the report is this task's result")]

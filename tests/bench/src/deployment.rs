@@ -51,7 +51,9 @@ impl Deployment {
         let origin = Origin::start(runtime.handle())?;
         let mut options = Options::new(Installation::in_repository(root));
         options.origin = Some(format!("http://{}", origin.address()));
-        options.settings = vec![("FORWARD_AUTH".into(), "original".into())];
+        // The longest that reads may take, so that a busy machine makes no refusals; it changes nothing that a request costs.
+        options.settings =
+            [("FORWARD_AUTH", "original"), ("READ_BUDGET_MS", "10000")].map(|(name, value)| (name.into(), value.into())).into();
         let system = runtime.block_on(async {
             let mut system = System::start(options).await?;
             system.stop_edge(0).await;

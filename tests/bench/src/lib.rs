@@ -20,3 +20,4 @@ pub mod run;
 pub mod scale;
 pub mod statistics;
 pub mod targets;
+pub mod wasm;

@@ -17,7 +17,7 @@ use keyward_bench::{
     keys,
     report::{self, Report},
     run::{self, Effort},
-    scale, targets,
+    scale, targets, wasm,
 };
 use keyward_selfhost::Installation;
 
@@ -86,7 +86,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let measured = run::rounds(&deployment, &installation, &cells, effort, decides)?;
     let wasm_kb = targets::gzipped_kb(&installation.workers.join("edge/edge_bg.wasm"))?;
     let targets = targets::targets(&measured, wasm_kb);
-    let report = Report { conditions: conditions.end(), cells: cells_described, measured, targets, command: command() };
+    let named = installation.workers.join(NAMED);
+    let shares = if named.is_file() { wasm::shares(&named)? } else { Vec::new() };
+    let report = Report { conditions: conditions.end(), cells: cells_described, measured, targets, shares, command: command() };
     if arguments.json {
         println!("{}", report.json());
     } else {
@@ -117,6 +119,9 @@ fn scale(arguments: &Arguments, deployment: &Deployment, installation: &Installa
     }
     Ok(())
 }
+
+/// The edge's WebAssembly with the names of its functions, among the built Workers.
+const NAMED: &str = "named/edge_bg.wasm";
 
 /// The name by which `--only` asks for a warm decision inside WebAssembly.
 const DECISION: &str = "decision";

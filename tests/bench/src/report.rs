@@ -51,6 +51,8 @@ pub struct Report {
     pub measured: Measured,
     /// What is to be reached.
     pub targets: Vec<Target>,
+    /// The bytes of the edge's WebAssembly by where they come from; empty where no build with names was made.
+    pub shares: Vec<(String, usize)>,
     /// The command line that measured it.
     pub command: String,
 }
@@ -120,6 +122,14 @@ impl Report {
                     ratio.unwrap_or_default()
                 ),
             );
+        }
+        if !self.shares.is_empty() {
+            put(&mut text, "\n## What the edge's WebAssembly is made of\n");
+            put(&mut text, "| crate | bytes | of all |\n| --- | ---: | ---: |");
+            let all: usize = self.shares.iter().map(|(_, size)| size).sum();
+            for (name, size) in &self.shares {
+                put(&mut text, &format!("| {name} | {size} | {} % |", tenths(size * 1_000 / all.max(1))));
+            }
         }
         text
     }
@@ -205,6 +215,7 @@ impl Report {
             "conditions": self.conditions.json(),
             "ratios": self.targets.iter().map(target).collect::<Map<String, Value>>(),
             "cells": self.cells.iter().map(cell).collect::<Map<String, Value>>(),
+            "wasm_bytes": self.shares.iter().map(|(name, size)| (name.clone(), json!(size))).collect::<Map<String, Value>>(),
         })
     }
 
@@ -213,6 +224,10 @@ impl Report {
         std::fs::write(folder.join("benchmarks.md"), self.page())?;
         Ok(std::fs::write(folder.join("benchmarks.svg"), crate::chart::svg(self))?)
     }
+}
+
+fn tenths(share: usize) -> String {
+    format!("{}.{}", share / 10, share % 10)
 }
 
 /// As many digits as say something.

@@ -28,7 +28,7 @@ const WARM: usize = 200;
 /// The keys that a process sees for the first time before that is measured, and while it is.
 const COLD: (usize, usize) = (300, 500);
 /// How many requests, for keys drawn from all, an isolate gets before its memory is looked at: more than it keeps records.
-const DRAWN: usize = 30_000;
+const DRAWN: usize = 25_000;
 /// How many keys the store has while something else grows.
 const FEW: usize = 1_000;
 
