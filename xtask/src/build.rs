@@ -59,6 +59,15 @@ fn browser(folder: &Path) -> Result<()> {
     report(name, &output.join(format!("{name}_bg.wasm")))
 }
 
+/// The edge's WebAssembly once more, with the names of its functions: for whoever wants to know what it is made of.
+pub(crate) fn named() -> Result<()> {
+    let (name, package) = WORKERS[0];
+    let output = paths::workers().join("named");
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(compiled(package)).out_name(name).web(true)?.typescript(false).demangle(false).reset_state_function(true);
+    bindgen.generate(output)
+}
+
 fn compiled(package: &str) -> PathBuf {
     paths::target().join(TARGET).join("release").join(format!("{}.wasm", package.replace('-', "_")))
 }

@@ -11,6 +11,7 @@ mod measure;
 mod miri;
 mod mutants;
 mod paths;
+mod peers;
 mod rules;
 mod seeded_bugs;
 mod simulate;
@@ -53,6 +54,8 @@ enum Task {
     PushLatency(measure::Arguments),
     /// Load and crashes together
     Endure(measure::Arguments),
+    /// What a verified request costs, side by side with what people would use instead
+    Bench(measure::Arguments),
     /// What a million keys in one shard cost, beside a thousand
     Scale(measure::Arguments),
     /// Changes a crate in many small ways and sees whether its tests notice
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         // As fast as a release: the thousand waiters share the machine with what is measured.
         Task::PushLatency(arguments) => measure::run("keyward-e2e", "push_latency", "simulate", &arguments),
         Task::Endure(arguments) => measure::run("keyward-endurance", "keyward-endurance", "dev", &arguments),
+        Task::Bench(arguments) => measure::bench(&arguments),
         // As fast as a release: the state machine fills the shard, and is itself measured.
         Task::Scale(arguments) => measure::run("keyward-scale", "keyward-scale", "simulate", &arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),

