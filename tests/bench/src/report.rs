@@ -9,7 +9,7 @@ use crate::{
     cell::{Cell, Work},
     conditions::Conditions,
     deployment::Deployment,
-    run::{Measured, Sample, in_folder, tempfile},
+    run::{Folder, Measured, Sample, in_folder},
     statistics::{Interval, median},
     targets::{self, Target},
 };
@@ -30,7 +30,7 @@ pub struct Described {
 
 /// All that the cells say of themselves.
 pub fn described(deployment: &Deployment, installation: &Installation, cells: &[Box<dyn Cell>]) -> Result<Vec<Described>> {
-    let folder = tempfile()?;
+    let folder = Folder::new()?;
     in_folder(&folder, |dir| {
         let ground = deployment.ground(dir, installation)?;
         cells

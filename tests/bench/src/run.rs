@@ -1,6 +1,11 @@
 //! The rounds: in each all cells in a drawn order, each in a fresh process that is warmed up, measured and ended.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use keyward_selfhost::Installation;
@@ -82,7 +87,7 @@ pub fn rounds(
     effort: Effort,
     decides: bool,
 ) -> Result<Measured> {
-    let folder = tempfile()?;
+    let folder = Folder::new()?;
     let mut measured = Measured::default();
     let mut random = fastrand::Rng::with_seed(2026);
     for round in 1..=effort.rounds {
@@ -109,7 +114,6 @@ pub fn rounds(
             measured.decisions.push(us);
         }
     }
-    fs::remove_dir_all(&folder).ok();
     Ok(measured)
 }
 
@@ -157,16 +161,35 @@ fn nanoseconds(count: u64) -> f64 {
     count as f64
 }
 
-/// A folder for the starts of this run.
-pub fn tempfile() -> Result<std::path::PathBuf> {
-    let folder = std::env::temp_dir().join(format!("keyward-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    Ok(folder)
+/// A folder for one run, removed with all that is in it when this is dropped: stores of ten million keys are not to stay.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A new one.
+    pub fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("keyward-bench-{}", std::process::id()));
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
 }
 
-/// Runs `work` with an empty folder below `folder`, and removes it.
-pub fn in_folder<T>(folder: &Path, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-    let dir = folder.join("start");
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("warning: cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// Runs `work` with an empty folder in `folder`.
+pub fn in_folder<T>(folder: &Folder, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let dir = folder.path().join("start");
     drop(fs::remove_dir_all(&dir));
     fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     work(&dir)

@@ -20,7 +20,7 @@ use crate::{
     cpu::{Used, resident_kb},
     deployment::{Deployment, policy},
     load::{CONNECTIONS, Load},
-    run::{in_folder, tempfile},
+    run::{Folder, in_folder},
 };
 
 /// The keys that warm requests carry in turn. The smallest store has as many besides as the cold ones need.
@@ -98,12 +98,12 @@ pub struct Sample {
 
 /// Fills the stores and measures all curves.
 pub fn measure(deployment: &Deployment, installation: &Installation, keys: &[usize], rounds: usize, time: Duration) -> Result<Vec<Step>> {
-    let folder = tempfile()?;
+    let folder = Folder::new()?;
     let mut steps = Vec::new();
     for curve in CURVES {
         for size in curve.steps(keys) {
             eprintln!("{:>12} a store for {size} {}", "filling", curve.title());
-            let store = Store::fill(deployment, &folder.join(format!("{curve:?}-{size}.sqlite")), &contents(curve, size))?;
+            let store = Store::fill(deployment, &folder.path().join(format!("{curve:?}-{size}.sqlite")), &contents(curve, size))?;
             steps.push(Step { curve, size, samples: Vec::new(), store });
         }
     }
