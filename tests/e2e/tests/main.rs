@@ -29,6 +29,7 @@ mod page_directory;
 mod page_key;
 mod page_keys;
 mod page_quality;
+mod page_rotate;
 mod page_sign_in;
 mod page_webhooks;
 mod panics;
