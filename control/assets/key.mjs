@@ -1,7 +1,7 @@
 // One key's own pages in the browser: times to the second, a dialog instead of the page that asks for a reason, how far a revocation has
 // come as it goes on, and in a rotation the old key's use as it falls. The server renders all of it; this only keeps it fresh.
 
-import { announce, localTimes, open, say } from "./ui.mjs";
+import { announce, dayOf, endOfDay, localTimes, open, say, stamp } from "./ui.mjs";
 
 const byId = (id) => document.getElementById(id);
 
@@ -61,21 +61,8 @@ if (changeForm) {
   const first = field.value;
   help.textContent = help.textContent.replace("(UTC)", "in your time zone");
   changeForm.addEventListener("submit", () => {
-    changeForm.elements.exact_end.value = !field.value ? "" : stored && field.value === first ? stored : endOfDay(field.value);
+    changeForm.elements.exact_end.value = !field.value ? "" : stored && field.value === first ? stored : stamp(endOfDay(field.value));
   });
-}
-
-function dayOf(date) {
-  const two = (number) => String(number).padStart(2, "0");
-  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-}
-
-/** The last second of a day (`2027-01-31`) in the reader's zone, as RFC 3339 in UTC. */
-function endOfDay(day) {
-  const [year, month, date] = day.split("-").map(Number);
-  const end = new Date(year, month - 1, date, 23, 59, 59);
-  end.setFullYear(year); // years below 100 mean the 20th century to the constructor
-  return end.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 // Parts of the page that are fetched again.

@@ -1,14 +1,13 @@
 // The form for a new key, over the list or on its own page: what it shows, what it asks the API for, what is wrong with it. `birth.mjs`
 // makes the key and shows it.
 
-import { attempt, here, open, Refused } from "./ui.mjs";
+import { attempt, dayOf, endOfDay, here, inDays, open, Refused, stamp } from "./ui.mjs";
 import { Birth } from "./birth.mjs";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("create-form");
 const box = byId("create-dialog") ?? byId("create-page"); // what the form stands in
 const button = document.querySelector("[type=submit][form=create-form]");
-const loaded = Date.now();
 const birth = new Birth(form, byId("create-birth"), button.textContent);
 
 // The form.
@@ -117,41 +116,21 @@ const lines = (text) =>
 function expiry() {
   const chosen = form.elements.expires.value;
   if (!chosen) return undefined;
-  if (chosen === "date") return form.elements.last_day.value ? endOfDay(form.elements.last_day.value) : null;
-  return stamp(inDays(chosen));
-}
-
-/**
- * The present after a number of days. By the server's clock when it made the page, and what has passed since: a wrong clock here makes no
- * difference. A machine that sleeps stops the one of the two clocks, somebody who sets the time back the other.
- */
-function inDays(days) {
-  const passed = Math.max(Date.now() - loaded, performance.now());
-  return new Date(Number(form.elements.at.value) * 1000 + passed + Number(days) * 86_400_000);
+  if (chosen === "date") return form.elements.last_day.value ? endOf(form.elements.last_day.value) : null;
+  return stamp(inDays(form.elements.at.value, chosen));
 }
 
 /** The end of the longest life that a key of the company may have, where that is limited. */
 function latest() {
-  return form.dataset.longest ? inDays(form.dataset.longest) : null;
+  return form.dataset.longest ? inDays(form.elements.at.value, form.dataset.longest) : null;
 }
 
-/** The last second of a day (`2027-01-31`) in the reader's zone; on the day of the longest life that life's end. */
-function endOfDay(day) {
-  const [year, month, date] = day.split("-").map(Number);
-  const end = new Date(year, month - 1, date, 23, 59, 59);
-  end.setFullYear(year); // years below 100 mean the 20th century to the constructor
+/** The end of the chosen day; on the day of the longest life that life's end. */
+function endOf(day) {
+  const end = endOfDay(day);
   const last = latest();
   return stamp(last && last < end && dayOf(last) === day ? last : end);
 }
-
-/** The day in the reader's zone, as a date field has it. */
-function dayOf(date) {
-  const two = (number) => String(number).padStart(2, "0");
-  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-}
-
-/** RFC 3339 in UTC with seconds. */
-const stamp = (date) => date.toISOString().replace(/\.\d+Z$/, "Z");
 
 // Making it.
 

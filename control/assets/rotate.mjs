@@ -1,6 +1,6 @@
 // The form that makes a key's successor. `birth.mjs` makes the key and shows it; the steps afterwards are in `key.mjs`.
 
-import { attempt } from "./ui.mjs";
+import { attempt, inDays, stamp } from "./ui.mjs";
 import { Birth } from "./birth.mjs";
 
 const OVERLAPS = { day: 86_400, week: 7 * 86_400, now: 0 };
@@ -28,10 +28,6 @@ function wanted() {
   const body = { name: name.value };
   if (overlap.value in OVERLAPS) body.overlap_s = OVERLAPS[overlap.value];
   if (life.value === "never") body.expires_at = null;
-  else if (life.value) {
-    // By the server's clock when it made the page, and what has passed since.
-    const end = new Date(Number(at.value) * 1000 + performance.now() + Number(life.value) * 86_400_000);
-    body.expires_at = end.toISOString().replace(/\.\d+Z$/, "Z");
-  }
+  else if (life.value) body.expires_at = stamp(inDays(at.value, life.value));
   return body;
 }

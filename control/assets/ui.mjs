@@ -108,6 +108,36 @@ for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.closest("dialog").close());
 }
 
+// Times in forms.
+
+const loaded = Date.now();
+
+/** RFC 3339 in UTC with seconds. */
+export const stamp = (date) => date.toISOString().replace(/\.\d+Z$/, "Z");
+
+/**
+ * The present after a number of days. `at`: the server's clock when it made the page, in seconds, so that a wrong clock here makes no difference;
+ * with what has passed since. A machine that sleeps stops the one of the two clocks for that, somebody who sets the time back the other.
+ */
+export function inDays(at, days) {
+  const passed = Math.max(Date.now() - loaded, performance.now());
+  return new Date(Number(at) * 1000 + passed + Number(days) * 86_400_000);
+}
+
+/** The day in the reader's zone, as a date field has it. */
+export function dayOf(date) {
+  const two = (number) => String(number).padStart(2, "0");
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** The last second of a day (`2027-01-31`) in the reader's zone. */
+export function endOfDay(day) {
+  const [year, month, date] = day.split("-").map(Number);
+  const end = new Date(year, month - 1, date, 23, 59, 59);
+  end.setFullYear(year); // years below 100 mean the 20th century to the constructor
+  return end;
+}
+
 // The page.
 
 /** Says a sentence to everybody, those who listen to the page included. */

@@ -337,12 +337,12 @@ async fn found(world: &World, company: &str, name: &str) -> Value {
 }
 
 /// In how many seconds a key expires.
-fn life(key: &Value) -> i64 {
+pub(crate) fn life(key: &Value) -> i64 {
     let end: Timestamp = key["expires_at"].as_str().unwrap().parse().unwrap();
     end.as_second() - Timestamp::now().as_second()
 }
 
-const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 
 #[tokio::test]
 async fn in_another_company_the_operator_sees_its_keys_and_makes_some_for_its_owners() {

@@ -8,7 +8,10 @@ use std::{
 use keyward_e2e::{World, browser::Browser, eventually};
 use serde_json::{Value, json};
 
-use crate::page_key::{Person, SOON, assert_clean_console, contains, key_of_operator, pictures, refused_by, says, signed_in, value};
+use crate::{
+    page_key::{Person, SOON, assert_clean_console, contains, key_of_operator, pictures, refused_by, says, signed_in, value},
+    page_keys::{DAY, life},
+};
 
 #[tokio::test]
 async fn a_person_rotates_a_key_watches_the_old_ones_requests_end_and_revokes_it() {
@@ -104,6 +107,9 @@ async fn a_rotation_whose_answer_is_lost_makes_one_successor_and_still_shows_it(
     let browser = signed_in(&world, &format!("/admin/keys/{}/rotate", old.id)).await;
     says(&browser, "//*[@id='rotate-birth']", "made in this browser").await;
     browser.fill("//*[@id='rotate-name']", "ERP, next").await;
+    // A page that was open over a weekend, on a machine that slept.
+    browser.run("const now = Date.now; Date.now = () => now() + 3 * 86_400_000").await;
+    browser.click("//select[@name='life']/option[@value='30']").await;
     let lose = "window.real = fetch; window.fetch = async (a, how) => { const answer = await real(a, how); \
                 if (how?.method === 'POST') throw new TypeError('lost'); return answer; }";
     browser.run(lose).await;
@@ -115,6 +121,8 @@ async fn a_rotation_whose_answer_is_lost_makes_one_successor_and_still_shows_it(
     world.call(&new, "/").await.expect(200);
     let listed = world.operator("GET", "/v1/keys?q=ERP", Value::Null).await.json();
     assert_eq!(listed["keys"].as_array().unwrap().len(), 2, "{listed}");
+    let made = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] != *old.id).unwrap();
+    assert!((33 * DAY - 60..=33 * DAY + 5).contains(&life(made)), "thirty days from when it was made: {made}");
     browser.press("//dialog[@open]", "I have stored it").await;
     says(&browser, "//*[@id='status']", "The successor was made").await;
     assert_clean_console(&browser, "").await;

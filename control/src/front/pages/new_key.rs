@@ -37,22 +37,12 @@ struct Answered {
 /// How a new key is made on any page of this visit, with nothing typed yet.
 pub(super) async fn making<O: Outside>(visit: &Visit<'_, O>) -> Making {
     let settings = visit.settings();
-    let longest = match visit.company() {
-        None => visit.reader.max_key_lifetime_days,
-        Some(company) => longest_elsewhere(visit, company).await,
-    };
     Making {
         form: NewKey { id: visit.form_id().into(), at: visit.now(), ..NewKey::default() },
         edge_url: settings.public_edge_url.clone().unwrap_or_default(),
         drawing: settings.drawing.clone(),
-        longest,
+        longest: visit.longest_life().await,
     }
-}
-
-/// For how many days a key of another company may live. Where that cannot be found out, the API still sees to it.
-async fn longest_elsewhere<O: Outside>(visit: &Visit<'_, O>, company: &str) -> Option<u64> {
-    let told = visit.get(&format!("/v1/companies/{}", page::encoded(company)), &[]).await.ok()?;
-    told.body["max_key_lifetime_days"].as_u64().filter(|_| told.status == 200)
 }
 
 pub(super) async fn answer<O: Outside>(visit: &Visit<'_, O>) -> Result<Answer, Answer> {

@@ -119,6 +119,14 @@ impl<'a, O: Outside> Visit<'a, O> {
         inside.unwrap_or_else(|| segment.to_owned())
     }
 
+    /// How many days a key of the company that is looked at may live, where that is limited. Where it cannot be found out, the API
+    /// still sees to it.
+    pub(super) async fn longest_life(&self) -> Option<u64> {
+        let Some(company) = self.company() else { return self.reader.max_key_lifetime_days };
+        let told = self.get(&format!("/v1/companies/{}", page::encoded(company)), &[]).await.ok()?;
+        told.body["max_key_lifetime_days"].as_u64()
+    }
+
     /// A text that no other form has, as its idempotency key: sent twice, it has one effect.
     pub(super) fn form_id(&self) -> &str {
         &self.request.id

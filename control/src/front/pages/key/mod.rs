@@ -79,7 +79,7 @@ async fn show<O: Outside>(visit: &Visit<'_, O>, key: Key, change: Change, status
         by,
         asked,
         grantable,
-        longest: longest(visit).await,
+        longest: visit.longest_life().await,
         change,
         done: match visit.parameter("done").as_deref() {
             Some("changed") => "The change was saved.",
@@ -104,13 +104,6 @@ async fn buckets<O: Outside>(visit: &Visit<'_, O>, id: &str, by: By) -> Option<V
     let told = visit.get(&path(id, "/usage"), &[("by", by.name()), ("from", &from)]).await.ok()?;
     let used: Used = told.granted().ok()?;
     Some(page::filled(&used.buckets, by, visit.now()))
-}
-
-/// How many days a key of the company that is looked at may live, where that is limited and can be told.
-async fn longest<O: Outside>(visit: &Visit<'_, O>) -> Option<u64> {
-    let Some(company) = visit.company() else { return visit.reader.max_key_lifetime_days };
-    let told = visit.get(&format!("/v1/companies/{}", page::encoded(company)), &[]).await.ok()?;
-    told.body["max_key_lifetime_days"].as_u64()
 }
 
 #[derive(Deserialize)]

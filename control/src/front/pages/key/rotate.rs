@@ -9,7 +9,7 @@ use super::{
         form::Form,
         visit::Visit,
     },
-    Used, buckets, find, longest, look_up, path,
+    Used, buckets, find, look_up, path,
 };
 use crate::{
     page::{self, By, GonePage, Key, NewPage, Problems, RotatePage, Status, Traffic},
@@ -89,7 +89,7 @@ async fn show<O: Outside>(visit: &Visit<'_, O>, key: Key, typed: Typed, problems
         overlap: typed.overlap,
         life: typed.life,
         at: typed.at,
-        longest: longest(visit).await,
+        longest: visit.longest_life().await,
         form_id: visit.form_id().into(),
         edge_url: edge_url(visit),
         drawing: visit.settings().drawing.clone(),
