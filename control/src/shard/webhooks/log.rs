@@ -80,7 +80,12 @@ impl<S: Sql> Turn<'_, S> {
             return Err(Failure::refused(Code::Conflict, "the webhook is not active"));
         }
         let (found, more) = if let Some(id) = &delivery {
-            (vec![self.delivery(&webhook, id)?], false)
+            let found = Vec::from_iter(self.delivery(&webhook, id)?);
+            if found.is_empty() {
+                fields.wrong("delivery", "there is no such delivery"); // no 404: what the path names is there
+            }
+            fields.check()?;
+            (found, false)
         } else {
             let all = status.as_deref() == Some("all");
             self.ended(&webhook, if all { &["failed", "delivered"] } else { &["failed"] }, since.unwrap_or_default())?
@@ -102,15 +107,14 @@ impl<S: Sql> Turn<'_, S> {
         Ok(Handled { status: 202, ..Handled::ok(json!({ "replayed": found.len(), "more": more })) })
     }
 
-    /// The number of the event of the delivery `id`.
-    fn delivery(&self, webhook: &Webhook, id: &str) -> Result<u64, Failure> {
+    /// The number of the event of the delivery `id`; `None` where there is none.
+    fn delivery(&self, webhook: &Webhook, id: &str) -> Result<Option<u64>, Failure> {
         let row = self.sql.execute(
             "SELECT d.event FROM webhook_events e JOIN webhook_deliveries d ON d.event = e.number AND d.company = ?1 AND d.webhook = ?2 \
              WHERE e.company = ?1 AND e.id = ?3",
             &[(&self.company).into(), (&webhook.id).into(), id.into()],
         )?;
-        let row = row.into_iter().next().ok_or_else(|| Failure::not_found("delivery"))?;
-        Ok(Columns::of(row).number()?)
+        Ok(row.into_iter().next().map(|row| Columns::of(row).number()).transpose()?)
     }
 
     /// The events whose deliveries have ended so, since a time, oldest first, and whether there are more than are given.
