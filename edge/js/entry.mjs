@@ -102,13 +102,16 @@ function targetOf(url) {
   return start < 0 ? "*" : url.slice(start);
 }
 
-/** Asks `decide`; where the request does not fit, it may be anything. */
+/** Asks `decide`; where the request is not plain or does not fit, it may be anything. */
 function ask(method, path, headers, address) {
-  let text = method + "\n" + path + "\n" + (headers.get("x-api-key") ?? "") + "\n" + (headers.get("authorization") ?? "");
-  if (address !== undefined) text += "\n" + address;
+  const key = headers.get("x-api-key") ?? "";
+  const authorization = headers.get("authorization") ?? "";
+  const text = method + path + key + authorization + (address ?? "");
   const { read, written } = encoder.encodeInto(text, buffer);
   askedAt = Date.now();
-  return read < text.length ? LOOKS_UP : bindings.decide(written, address !== undefined, askedAt);
+  // Where it is cut off, or has characters of more than one byte, these are not the lengths of what stands there.
+  if (read !== text.length || written !== read) return LOOKS_UP;
+  return bindings.decide(method.length, path.length, key.length, authorization.length, written, address !== undefined, askedAt);
 }
 
 /** A request to the gateway, as far as it can be answered at once. */

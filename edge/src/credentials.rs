@@ -37,7 +37,8 @@ impl core::fmt::Debug for Sent<'_> {
 /// Reads the two headers. The runtime joins a repeated header with a comma, and no key has one, so a comma
 /// is refused rather than guessed at. White space around a value was removed by whoever read it from the wire.
 pub fn extract<'a>(x_api_key: Option<&'a str>, authorization: Option<&'a str>) -> Sent<'a> {
-    if [x_api_key, authorization].into_iter().flatten().any(|value| value.as_bytes().contains(&b',')) {
+    let repeated = |value: Option<&str>| value.is_some_and(|value| value.as_bytes().contains(&b','));
+    if repeated(x_api_key) || repeated(authorization) {
         return Sent::Ambiguous;
     }
     let api_key = x_api_key.filter(|value| !value.is_empty());

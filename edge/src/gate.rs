@@ -8,7 +8,7 @@ use keyward_shared::{
     decide::{self, Refusal},
     path,
     permission::Permission,
-    policy::Requirement,
+    policy::{CompiledPolicy, Requirement},
     problem::Code,
     time::Millis,
 };
@@ -101,34 +101,21 @@ impl Outcome {
     }
 }
 
-/// What the request's rule asks, copied out so that the verifier can be asked on.
+/// The request's rule, in the policy that it is of.
 struct Asked {
-    rule: Rule,
+    policy: Rc<CompiledPolicy>,
+    rule: Option<usize>,
     /// The policy is older than the bound: only an anonymous rule still counts.
     outdated: bool,
 }
 
-enum Rule {
-    Anonymous,
-    Denied,
-    Key { permission: Option<Permission>, bearer_to_origin: bool },
-}
-
 impl Asked {
-    fn is_anonymous(&self) -> bool {
-        matches!(self.rule, Rule::Anonymous)
-    }
-
-    fn is_denied(&self) -> bool {
-        matches!(self.rule, Rule::Denied)
+    fn requirement(&self) -> Requirement<'_> {
+        self.policy.requirement_of(self.rule)
     }
 
     fn leaves_bearer_to_origin(&self) -> bool {
-        !self.outdated && matches!(self.rule, Rule::Key { bearer_to_origin: true, .. })
-    }
-
-    fn permission(&self) -> Option<&Permission> {
-        if let Rule::Key { permission, .. } = &self.rule { permission.as_ref() } else { None }
+        !self.outdated && matches!(self.requirement(), Requirement::Key { bearer_to_origin: true, .. })
     }
 }
 
@@ -150,16 +137,12 @@ fn without_credential(verifier: &mut Verifier, facts: &Facts<'_>, now: Millis, a
         Progress::Done(None) => return Outcome::refuse(Code::VerifierUnavailable),
         Progress::Need(read) => return Progress::Need(read),
     };
-    if asked.is_anonymous() {
-        return Progress::Done(Outcome::PassAnonymous);
+    match asked.requirement() {
+        Requirement::Anonymous => Progress::Done(Outcome::PassAnonymous),
+        _ if asked.outdated => Outcome::refuse(Code::VerifierUnavailable),
+        Requirement::Key { .. } if facts.preflight.is_some() => Progress::Done(Outcome::PassAnonymous),
+        Requirement::Key { .. } | Requirement::Denied => Outcome::refuse(Code::MissingCredentials),
     }
-    if asked.outdated {
-        return Outcome::refuse(Code::VerifierUnavailable);
-    }
-    if facts.preflight.is_some() && !asked.is_denied() {
-        return Progress::Done(Outcome::PassAnonymous);
-    }
-    Outcome::refuse(Code::MissingCredentials)
 }
 
 fn with_credential(
@@ -195,22 +178,30 @@ fn with_credential(
         return Progress::Done(Outcome::Refuse(Refused { held: Some(held), ..Refused::new(refusal.code()) }));
     }
     let asked = match asked(verifier, facts, now, attempt) {
-        Progress::Done(Some(asked)) if !asked.outdated || asked.is_anonymous() => asked,
-        Progress::Done(_) => return Outcome::refuse(Code::VerifierUnavailable),
+        Progress::Done(Some(asked)) => asked,
+        Progress::Done(None) => return Outcome::refuse(Code::VerifierUnavailable),
         Progress::Need(read) => return Progress::Need(read),
+    };
+    let required = match asked.requirement() {
+        Requirement::Anonymous => None,
+        _ if asked.outdated => return Outcome::refuse(Code::VerifierUnavailable),
+        Requirement::Key { permission, .. } => permission,
+        Requirement::Denied => None,
     };
     let address = match facts.address {
         Address::NotAsked if !held.record.networks.is_empty() => return Progress::Done(Outcome::NeedAddress),
         Address::NotAsked => None,
         Address::Asked(address) => address,
     };
-    let decision = decide::decide(&held.record, now, address, asked.permission());
+    let decision = decide::decide(&held.record, now, address, required);
     let (code, detail, permission) = match decision {
-        Ok(()) if asked.is_denied() => (Code::PermissionDenied, "no rule of the policy lets this route pass".to_owned(), None),
+        Ok(()) if asked.requirement() == Requirement::Denied => {
+            (Code::PermissionDenied, "no rule of the policy lets this route pass".to_owned(), None)
+        }
         Ok(()) => return Progress::Done(Outcome::Pass(held)),
         Err(Refusal::PermissionDenied) => {
-            let name = asked.permission().map_or("", Permission::as_str);
-            (Code::PermissionDenied, format!("the permission {name} is missing"), asked.permission().cloned())
+            let name = required.map_or("", Permission::as_str);
+            (Code::PermissionDenied, format!("the permission {name} is missing"), required.cloned())
         }
         Err(refusal) => (refusal.code(), String::new(), None),
     };
@@ -227,12 +218,8 @@ fn asked(verifier: &mut Verifier, facts: &Facts<'_>, now: Millis, attempt: &mut 
     };
     // A preflight asks whether the real request may follow, so it is that request's rule that counts.
     let method = facts.preflight.unwrap_or(facts.method);
-    let rule = match policy.requirement(method, facts.path) {
-        Requirement::Anonymous => Rule::Anonymous,
-        Requirement::Denied => Rule::Denied,
-        Requirement::Key { permission, bearer_to_origin } => Rule::Key { permission: permission.cloned(), bearer_to_origin },
-    };
-    Progress::Done(Some(Asked { rule, outdated }))
+    let rule = policy.first_match(method, facts.path);
+    Progress::Done(Some(Asked { policy, rule, outdated }))
 }
 
 /// The facts of a request without its address and without preflight.

@@ -1,9 +1,8 @@
 //! Counting the use of keys until it is reported: the first use at once, then at most one report per
 //! interval and isolate.
 
-use std::collections::HashMap;
-
 use keyward_shared::{
+    hash::WordMap,
     ids::{CompanyId, KeyId},
     messages::{KeyUsage, UsageReport},
     record::Record,
@@ -17,7 +16,7 @@ const MAX_KEYS: usize = 10_000;
 /// Uses not yet reported.
 #[derive(Debug, Default)]
 pub struct Usage {
-    pending: HashMap<KeyId, (Shard, KeyUsage)>,
+    pending: WordMap<KeyId, (Shard, KeyUsage)>,
     next_report: Millis,
 }
 
@@ -29,21 +28,21 @@ impl Usage {
 
     /// The same by the names that the record has.
     pub fn count_key(&mut self, shard: Shard, company: &CompanyId, key_id: &KeyId, now: Millis, allowed: bool) {
-        if !self.pending.contains_key(key_id) {
-            if self.pending.len() >= MAX_KEYS {
-                self.next_report = Millis(0);
-                if self.pending.len() >= 2 * MAX_KEYS {
-                    return; // reports fail and memory is bounded: better to lose a count than the isolate
-                }
-            }
-            let entry = KeyUsage { company: company.clone(), key_id: key_id.clone(), last_used_at: now, allowed: 0, refused: 0 };
-            self.pending.insert(key_id.clone(), (shard, entry));
-        }
+        let (allowed, refused) = (u32::from(allowed), u32::from(!allowed));
         if let Some((_, entry)) = self.pending.get_mut(key_id) {
             entry.last_used_at = entry.last_used_at.max(now);
-            let counter = if allowed { &mut entry.allowed } else { &mut entry.refused };
-            *counter = counter.saturating_add(1);
+            entry.allowed = entry.allowed.saturating_add(allowed);
+            entry.refused = entry.refused.saturating_add(refused);
+            return;
         }
+        if self.pending.len() >= MAX_KEYS {
+            self.next_report = Millis(0);
+            if self.pending.len() >= 2 * MAX_KEYS {
+                return; // reports fail and memory is bounded: better to lose a count than the isolate
+            }
+        }
+        let entry = KeyUsage { company: company.clone(), key_id: key_id.clone(), last_used_at: now, allowed, refused };
+        self.pending.insert(key_id.clone(), (shard, entry));
     }
 
     /// When the next report is due; `None` while there is nothing to report.

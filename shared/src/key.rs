@@ -233,6 +233,27 @@ impl fmt::Debug for ParsedKey<'_> {
     }
 }
 
+/// The last characters of a key, tag and checksum. `Debug` prints nothing of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Ending([u8; TAG_LEN + SUM_LEN]);
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ending(redacted)")
+    }
+}
+
+/// The digest that `text` has if it is a key, and its ending; `None` where it has not the length of a key or no `_` where one belongs.
+/// Nothing else is checked. But two texts with the same digest and the same ending are the same text, so of one that was
+/// parsed before, and whose tag was checked, this is all that there is to find out.
+pub fn digest_and_ending(text: &[u8]) -> Option<(Digest, Ending)> {
+    if text.len() < 2 + BODY_LEN || text.len() > MAX_KEY_LEN || text[text.len() - BODY_LEN - 1] != b'_' {
+        return None;
+    }
+    let (covered, ending) = text.split_last_chunk()?;
+    Some((Digest::of(covered), Ending(*ending)))
+}
+
 /// CRC-32 (ISO-HDLC, the one of zlib) of `covered` as six base62 characters.
 fn checksum(covered: &[u8]) -> [u8; SUM_LEN] {
     /// One kilobyte of table: keys are short, and the edge's WebAssembly is to stay small.

@@ -12,6 +12,7 @@ pub mod base62;
 pub mod decide;
 pub mod digest;
 pub mod feed;
+pub mod hash;
 pub mod ids;
 pub mod json;
 pub mod key;

@@ -1,12 +1,11 @@
 //! The route policy: which permission a route asks for, which routes are open, and what happens to the
 //! rest. One per deployment; the first rule that matches wins.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
+    hash::WordMap,
     json, json_object, json_words,
     path::{self, AmbiguousPath},
     permission::Permission,
@@ -251,7 +250,7 @@ struct CompiledRule {
 #[derive(Clone, Debug, Default)]
 struct Node {
     /// By the next segment, decoded: it can be written in more than one way.
-    next: HashMap<Box<[u8]>, Node>,
+    next: WordMap<Box<[u8]>, Node>,
     /// Whatever the next segment is.
     any: Option<Box<Node>>,
     /// Rules for what ends here.
@@ -269,22 +268,29 @@ impl Node {
             }
             node = match segment {
                 "*" => node.any.get_or_insert_default(),
-                named => node.next.entry(path::decoded(named).into()).or_default(),
+                named => node.next.entry(path::decoded(named.as_bytes()).into()).or_default(),
             };
         }
         node.here.push(at);
     }
 
-    /// The first of the rules that match, and of `best`. `rest`: the segments that lead on from here.
-    fn first_match<'s>(&self, mut rest: impl Iterator<Item = &'s str> + Clone, takes: &impl Fn(usize) -> bool, mut best: usize) -> usize {
-        let first = |rules: &[usize], best: usize| rules.iter().copied().take_while(|at| *at < best).find(|at| takes(*at)).unwrap_or(best);
-        best = first(&self.below, best);
-        let Some(segment) = rest.next() else { return first(&self.here, best) };
-        let named = self.next.get(&*path::decoded(segment));
-        for node in named.into_iter().chain(self.any.as_deref()) {
-            best = node.first_match(rest.clone(), takes, best);
+    /// The first of the rules that match, and of `best`. `rest`: what leads on from here, without a slash around it.
+    fn first_match(&self, rest: &[u8], takes: &impl Fn(usize) -> bool, mut best: usize) -> usize {
+        best = first(&self.below, takes, best);
+        if rest.is_empty() {
+            return first(&self.here, takes, best);
         }
-        best
+        let (segment, rest) = match rest.iter().position(|byte| *byte == b'/') {
+            Some(end) => (&rest[..end], &rest[end + 1..]),
+            None => (rest, [].as_slice()),
+        };
+        if let Some(node) = self.next.get(&*path::decoded(segment)) {
+            best = node.first_match(rest, takes, best);
+        }
+        match &self.any {
+            Some(node) => node.first_match(rest, takes, best),
+            None => best,
+        }
     }
 }
 
@@ -301,7 +307,12 @@ impl CompiledPolicy {
     /// What the first matching rule asks of `method` and `path`, which has passed [`path::check`]. A
     /// trailing slash makes no difference: origins rarely make one.
     pub fn requirement(&self, method: &str, path: &str) -> Requirement<'_> {
-        match (self.first_match(method, path).and_then(|at| self.rules.get(at)), self.fallback) {
+        self.requirement_of(self.first_match(method, path))
+    }
+
+    /// What the rule at this place asks, and what is asked where no rule matches.
+    pub fn requirement_of(&self, at: Option<usize>) -> Requirement<'_> {
+        match (at.and_then(|at| self.rules.get(at)), self.fallback) {
             (Some(rule), _) => rule.requirement(),
             (None, Fallback::Forward) => Requirement::Key { permission: None, bearer_to_origin: false },
             (None, Fallback::Deny) => Requirement::Denied,
@@ -313,11 +324,12 @@ impl CompiledPolicy {
         Some(&self.rules.get(at)?.path)
     }
 
-    /// The place, from 0, of the rule that [`CompiledPolicy::requirement`] goes by.
+    /// The place, from 0, of the rule that [`CompiledPolicy::requirement`] goes by; `path` has passed [`path::check`].
     pub fn first_match(&self, method: &str, path: &str) -> Option<usize> {
         let takes = |at: usize| self.rules.get(at).is_some_and(|rule| rule.takes(method));
         let none = self.rules.len();
-        Some(self.root.first_match(segments(path), &takes, none)).filter(|at| *at < none)
+        let at = self.root.first_match(inner(path.as_bytes()), &takes, none);
+        (at < none).then_some(at)
     }
 }
 
@@ -347,10 +359,27 @@ impl CompiledRule {
 }
 
 /// The segments of a path without the slash before the first and one after the last; `/` has none.
-fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
-    let inner = path.strip_prefix('/').unwrap_or(path);
-    let inner = inner.strip_suffix('/').unwrap_or(inner);
-    inner.split('/').filter(|segment| !segment.is_empty())
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// A path without the slash before its first segment and one after its last.
+fn inner(path: &[u8]) -> &[u8] {
+    let path = if let [b'/', rest @ ..] = path { rest } else { path };
+    if let [rest @ .., b'/'] = path { rest } else { path }
+}
+
+/// The first of `rules`, which are in order, that takes the request; `best` where none comes before it.
+fn first(rules: &[usize], takes: &impl Fn(usize) -> bool, best: usize) -> usize {
+    for &at in rules {
+        if at >= best {
+            break;
+        }
+        if takes(at) {
+            return at;
+        }
+    }
+    best
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ fn matches(rule: &Rule, method: &str, path: &str) -> bool {
         Some((&"**", stem)) => (stem, true),
         _ => (&wanted[..], false),
     };
-    let same = |(want, got): (&&str, &&str)| *want == "*" || path::decoded(want) == path::decoded(got);
+    let same = |(want, got): (&&str, &&str)| *want == "*" || path::decoded(want.as_bytes()) == path::decoded(got.as_bytes());
     let fits = if is_open { got.len() >= stem.len() } else { got.len() == stem.len() };
     (takes(method) || (method == "HEAD" && takes("GET"))) && fits && stem.iter().zip(&got).all(same)
 }

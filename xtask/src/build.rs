@@ -27,6 +27,8 @@ const BROWSER: (&str, &str, &str) = ("browser", "keyward-browser", "control");
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The most bytes of the edge's WebAssembly, with gzip: every cold start pays for them.
 const EDGE_LIMIT: usize = 80_000;
+/// The Workers' runtime has WebAssembly's wide instructions; not every browser has.
+const SIMD: &str = "-Ctarget-feature=+simd128";
 /// Changes whenever the bindings would be generated in another way.
 const BINDINGS: &str = "wasm-bindgen 0.2.129, web, reset";
 
@@ -74,10 +76,17 @@ fn compiled(package: &str) -> PathBuf {
 
 fn compile() -> Result<()> {
     progress("compiling the Workers");
+    compile_with(&WORKERS.map(|(_, package)| package), &[SIMD])?;
+    compile_with(&[BROWSER.1], &[])
+}
+
+/// Compiles `packages` with these flags besides those in Cargo's configuration.
+fn compile_with(packages: &[&str], flags: &[&str]) -> Result<()> {
     let mut command = cargo();
     command.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(paths::target());
-    command.arg("--config").arg(format!("target.{TARGET}.rustflags={:?}", without_home()));
-    for package in WORKERS.map(|(_, package)| package).into_iter().chain([BROWSER.1]) {
+    let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).chain(without_home()).collect();
+    command.arg("--config").arg(format!("target.{TARGET}.rustflags={flags:?}"));
+    for package in packages {
         command.args(["--package", package]);
     }
     run_command(&mut command)

@@ -15,8 +15,8 @@ use crate::{
 const PACKAGE: &str = "keyward-instructions";
 /// A release, in which functions can be told apart.
 const PROFILE: &str = "instructions";
-/// SHA-256 as it is in the edge's WebAssembly, whatever instructions for it this processor has.
-const FLAGS: [&str; 4] = ["--cfg", r#"sha2_backend="soft""#, "--cfg", r#"sha2_backend_soft="compact""#];
+/// What the edge's WebAssembly is built with, and SHA-256 as a loop, whatever instructions for it this processor has.
+const FLAGS: [&str; 5] = ["--cfg", r#"sha2_backend="soft""#, "--cfg", r#"sha2_backend_soft="compact""#, "-Cllvm-args=-inline-threshold=30"];
 
 /// The command line.
 #[derive(Args)]

@@ -3,12 +3,12 @@
 
 use core::{
     cell::Cell,
-    hash::{BuildHasher, Hasher},
+    hash::{BuildHasher, Hash, Hasher},
     num::NonZeroUsize,
 };
 use std::rc::Rc;
 
-use keyward_shared::{digest::Digest, feed::Subject, record::Record, shard::Shard, tag::Tag, time::Millis, timing::Timing};
+use keyward_shared::{digest::Digest, feed::Subject, key::Ending, record::Record, shard::Shard, time::Millis, timing::Timing};
 use lru::LruCache;
 
 /// The most records held; about 1 KB each.
@@ -29,10 +29,18 @@ pub(super) enum Standing {
 
 /// What a record is kept under. An imported key may be what another key's digest is made of, so the digest alone does not
 /// tell them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) digest: Digest,
     pub(super) imported: bool,
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(first) = self.digest.as_bytes().first_chunk() {
+            state.write_u64(u64::from_le_bytes(*first));
+        }
+    }
 }
 
 /// A record with what the isolate has found out about it.
@@ -48,8 +56,8 @@ pub struct Held {
     pub(super) standing: Cell<Standing>,
     /// The generation of the feed that `standing` was judged by.
     pub(super) judged_by: Cell<u32>,
-    /// The tag that the key last came with and that was found to be the issuer's.
-    pub(super) tag: Cell<Option<Tag>>,
+    /// The ending that the key last came with, once it was found to be the issuer's.
+    pub(super) ending: Cell<Option<Ending>>,
 }
 
 /// Takes the digest's first bytes for a hash.
@@ -67,12 +75,10 @@ impl Hasher for FirstBytes {
     fn finish(&self) -> u64 {
         self.0
     }
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*first);
-        }
+    fn write_u64(&mut self, first: u64) {
+        self.0 = first;
     }
-    fn write_usize(&mut self, _length: usize) {} // the length prefix of an array of fixed length
+    fn write(&mut self, _others: &[u8]) {} // a name hashes nothing else
 }
 
 /// One type for both caches: they are one piece of WebAssembly then.
@@ -147,8 +153,8 @@ impl Records {
         });
         self.others.pop(&name);
         let (subjects, imported) = (record.subjects(), name.imported);
-        let (standing, judged_by, tag) = (Cell::new(standing), Cell::new(0), Cell::new(None));
-        let held = Held { record, identity, imported, subjects, standing, judged_by, tag };
+        let (standing, judged_by, ending) = (Cell::new(standing), Cell::new(0), Cell::new(None));
+        let held = Held { record, identity, imported, subjects, standing, judged_by, ending };
         self.held.put(name, Entry::Held(Rc::new(held)));
     }
 

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use keyward_shared::{
     digest::Digest,
     json,
-    key::ParsedKey,
+    key::{self, ParsedKey},
     messages::{ImportedAnswer, ResolveAnswer},
     problem::Code,
     record::Record,
@@ -141,26 +141,28 @@ impl Verifier {
 
     /// What is known about the key `text`, which came with a request at `now`.
     pub fn verify(&mut self, text: &[u8], now: Millis, attempt: &mut Attempt) -> Progress<Verdict> {
+        let Some((digest, ending)) = key::digest_and_ending(text) else {
+            return self.verify_imported(text, now, attempt);
+        };
+        let name = Name { digest, imported: false };
+        let held = self.records.get(&name);
+        if let Some(held) = held.as_ref().filter(|held| held.ending.get() == Some(ending)) {
+            return self.judge(Rc::clone(held), digest, now, attempt);
+        }
         let Ok(key) = ParsedKey::parse(text) else {
             return self.verify_imported(text, now, attempt);
         };
-        if !self.settings.prefixes.contains(key.prefix()) {
-            return Progress::Done(Verdict::Refused(Code::UnknownKey));
-        }
-        let (shard, digest, tag) = (key.shard(), key.digest(), key.tag());
-        let group = shard.feed_group(self.settings.feed_groups);
-        let name = Name { digest, imported: false };
-        let held = self.records.get(&name);
         // With a wrong tag a key is made up wherever it comes, not only where it has not been seen yet.
-        if held.as_ref().is_none_or(|held| held.tag.get() != Some(tag)) && !self.settings.tag_secrets.made(tag, shard, &digest) {
+        let shard = key.shard();
+        if !self.settings.prefixes.contains(key.prefix()) || !self.settings.tag_secrets.made(key.tag(), shard, &digest) {
             return Progress::Done(Verdict::Refused(Code::UnknownKey));
         }
         if let Some(held) = held {
             if held.record.shard != shard {
                 return Progress::Done(Verdict::Refused(Code::UnknownKey));
             }
-            held.tag.set(Some(tag));
-            return self.judge(held, group, digest, now, attempt);
+            held.ending.set(Some(ending));
+            return self.judge(held, digest, now, attempt);
         }
         if attempt.confirmed_absent || self.records.is_absent(&name, now, &self.settings.timing) {
             return Progress::Done(Verdict::Refused(Code::UnknownKey));
@@ -178,8 +180,7 @@ impl Verifier {
         }
         let name = Name { digest: Digest::of(text), imported: true };
         if let Some(held) = self.records.get(&name) {
-            let group = held.record.shard.feed_group(self.settings.feed_groups);
-            return self.judge(held, group, name.digest, now, attempt);
+            return self.judge(held, name.digest, now, attempt);
         }
         if attempt.confirmed_absent || self.records.is_absent(&name, now, &self.settings.timing) {
             return refuse(Code::UnknownKey);
@@ -196,19 +197,23 @@ impl Verifier {
     }
 
     /// Whether a held record may be used now, and if not, what would help.
-    fn judge(&mut self, held: Rc<Held>, group: u16, digest: Digest, now: Millis, attempt: &Attempt) -> Progress<Verdict> {
-        let timing = self.settings.timing;
+    fn judge(&mut self, held: Rc<Held>, digest: Digest, now: Millis, attempt: &Attempt) -> Progress<Verdict> {
+        let timing = &self.settings.timing;
         let shard = held.record.shard;
+        let group = shard.feed_group(self.settings.feed_groups);
+        let standing = self.feeds.standing(&held, group);
+        match standing {
+            Standing::KnownTrue(at) if now < at.plus(timing.freshness).minus(timing.skew) => return Progress::Done(Verdict::Known(held)),
+            Standing::KnownTrue(_) | Standing::Contradicted => {}
+        }
         let (stored, resolve) = if held.imported {
             (Read::ImportedRecord(digest), Read::ResolveImported(shard, digest))
         } else {
             (Read::Record(shard, digest), Read::Resolve(shard, digest))
         };
-        let standing = self.feeds.standing(&held, group);
         let helpful: &[Read] = match standing {
-            Standing::KnownTrue(at) if now < at.plus(timing.freshness).minus(timing.skew) => return Progress::Done(Verdict::Known(held)),
             Standing::Contradicted => &[stored, resolve],
-            Standing::KnownTrue(_) if self.feeds.is_fresh(group, now, &timing) => &[resolve],
+            Standing::KnownTrue(_) if self.feeds.is_fresh(group, now, timing) => &[resolve],
             Standing::KnownTrue(_) => &[Read::Feed(group), Read::FeedDirect(group), resolve],
         };
         if let Some(read) = self.first_of(helpful, standing == Standing::Contradicted, now, attempt) {
@@ -316,14 +321,14 @@ impl Verifier {
 
     /// The policy as it may be used at `now`.
     pub fn policy(&mut self, now: Millis, attempt: &Attempt) -> Progress<PolicyStanding> {
-        let timing = self.settings.timing;
+        let timing = &self.settings.timing;
         let standing = self.policy.standing(self.feeds.latest(0));
         let helpful: &[Read] = match standing {
             Some(Standing::KnownTrue(at)) if now < at.plus(timing.freshness).minus(timing.skew) => {
                 return Progress::Done(PolicyStanding::Usable(self.policy.compiled()));
             }
             None | Some(Standing::Contradicted) => &[Read::Policy, Read::PolicyDirect],
-            Some(Standing::KnownTrue(_)) if self.feeds.is_fresh(0, now, &timing) => &[Read::PolicyDirect],
+            Some(Standing::KnownTrue(_)) if self.feeds.is_fresh(0, now, timing) => &[Read::PolicyDirect],
             Some(Standing::KnownTrue(_)) => &[Read::Feed(0), Read::FeedDirect(0), Read::PolicyDirect],
         };
         if let Some(read) = self.first_of(helpful, standing == Some(Standing::Contradicted), now, attempt) {

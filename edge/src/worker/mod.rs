@@ -1,7 +1,7 @@
 //! The Worker around the pure parts: what the JavaScript entry calls, and the one state of the isolate.
 //!
 //! The warm path crosses from JavaScript once, with integers: the entry writes method, path and credential
-//! into [`BUFFER`] and calls [`decide`]. Everything else goes through [`respond`], which may await.
+//! into the [`buffer`] and calls [`decide`] with their lengths. Everything else goes through [`respond`], which may await.
 
 pub mod background;
 mod io;
@@ -25,7 +25,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     credentials,
-    gate::{self, Address, Outcome, Refused},
+    gate::{self, Address, Facts, Outcome, Refused},
     settings::{ClientAddress, EdgeSettings, ForwardAuth},
     usage::Usage,
     verifier::{Attempt, Held, Progress, Read, Verifier},
@@ -43,6 +43,10 @@ const BUFFER_LEN: usize = 16 * 1024;
 
 /// What the isolate knows and counts.
 struct State {
+    /// Where the entry writes.
+    buffer: Box<[u8]>,
+    /// The key of the last decision that passed, for [`last_identity`].
+    last: Option<Rc<Held>>,
     settings: EdgeSettings,
     verifier: Verifier,
     usage: Usage,
@@ -52,9 +56,6 @@ struct State {
 
 thread_local! {
     static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER_LEN].into_boxed_slice());
-    /// The key of the last decision, for [`last_identity`].
-    static LAST: RefCell<Option<Rc<Held>>> = const { RefCell::new(None) };
 }
 
 /// Runs `work` on the isolate's state; `None` before [`configure`] succeeded.
@@ -99,7 +100,8 @@ pub fn configure(env: &JsValue) -> String {
                 .end();
             let accepts: Option<fn(&str) -> bool> = if settings.accept_imported.is_empty() { None } else { Some(has_shape) };
             let verifier = Verifier::new(settings.common.clone()).accepting(accepts);
-            STATE.set(Some(State { settings, verifier, usage: Usage::default(), report_expected_until: Millis(0) }));
+            let buffer = vec![0; BUFFER_LEN].into_boxed_slice();
+            STATE.set(Some(State { buffer, last: None, settings, verifier, usage: Usage::default(), report_expected_until: Millis(0) }));
             config
         }
         Err(error) => Object::default().text("error", &error.to_string()).end(),
@@ -112,10 +114,10 @@ pub fn linear_memory() -> JsValue {
     wasm_bindgen::memory()
 }
 
-/// Where the entry may write [`buffer_len`] bytes.
+/// Where the entry may write [`buffer_len`] bytes, once [`configure`] succeeded.
 #[wasm_bindgen]
 pub fn buffer() -> usize {
-    BUFFER.with_borrow(|buffer| buffer.as_ptr() as usize)
+    with_state(|state| state.buffer.as_ptr() as usize).unwrap_or_default()
 }
 
 /// How many bytes the entry may write.
@@ -140,57 +142,77 @@ mod code {
     pub(super) const IDENTITY_SHIFT: u32 = 4;
 }
 
-/// Decides at once about the request in the first `length` bytes of the buffer: method, path, x-api-key,
-/// authorization and, where `asked_address`, the client's address, one per line. Refusals and whatever
-/// needs a read are `SLOW`; those of a credential that nobody gave out have numbers of their own, so that there can be a limit
-/// to them.
+/// Decides at once about the request in the buffer, where four texts of these lengths in bytes stand one after the other: method, path,
+/// x-api-key and authorization. Behind them, up to `end`, the client's address, where `asked_address`. Refusals and whatever needs a read are
+/// `SLOW`; those of a credential that nobody gave out have numbers of their own, so that there can be a limit to them.
 #[wasm_bindgen]
-pub fn decide(length: usize, asked_address: bool, now: f64) -> u32 {
-    BUFFER.with_borrow(|buffer| {
-        let Some(Ok(text)) = buffer.get(..length).map(core::str::from_utf8) else { return code::SLOW };
-        with_state(|state| decide_text(state, text, asked_address, Millis::from_js(now))).unwrap_or(code::SLOW)
-    })
+pub fn decide(method: usize, path: usize, x_api_key: usize, authorization: usize, end: usize, asked_address: bool, now: f64) -> u32 {
+    let now = Millis::from_js(now);
+    let decide = |state: &mut State| {
+        let lengths = Lengths { method, path, x_api_key, authorization, end };
+        let outcome = match lengths.of(&state.buffer, asked_address) {
+            Some(facts) => gate::evaluate(&mut state.verifier, &facts, now, &mut Attempt::default()),
+            None => return code::SLOW,
+        };
+        state.code_of(outcome, now)
+    };
+    with_state(decide).unwrap_or(code::SLOW)
 }
 
-fn decide_text(state: &mut State, text: &str, asked_address: bool, now: Millis) -> u32 {
-    let mut lines = text.split('\n');
-    let mut line = || lines.next().unwrap_or_default();
-    let (method, path, x_api_key, authorization) = (line(), line(), line(), line());
-    let mut facts = gate::facts(method, path, Some(x_api_key), Some(authorization));
-    if asked_address {
-        facts.address = Address::Asked(line().parse().ok());
+/// Where in the buffer which text ends.
+struct Lengths {
+    method: usize,
+    path: usize,
+    x_api_key: usize,
+    authorization: usize,
+    end: usize,
+}
+
+impl Lengths {
+    /// The facts in `buffer`; `None` where they do not lie in it like that.
+    fn of<'b>(&self, buffer: &'b [u8], asked_address: bool) -> Option<Facts<'b>> {
+        let text = core::str::from_utf8(buffer.get(..self.end)?).ok()?;
+        let (method, rest) = text.split_at_checked(self.method)?;
+        let (path, rest) = rest.split_at_checked(self.path)?;
+        let (x_api_key, rest) = rest.split_at_checked(self.x_api_key)?;
+        let (authorization, address) = rest.split_at_checked(self.authorization)?;
+        let mut facts = gate::facts(method, path, Some(x_api_key), Some(authorization));
+        if asked_address {
+            facts.address = Address::Asked(address.parse().ok());
+        }
+        Some(facts)
     }
-    let outcome = match gate::evaluate(&mut state.verifier, &facts, now, &mut Attempt::default()) {
-        Progress::Done(outcome) => outcome,
-        Progress::Need(Read::ImportedRecord(digest) | Read::ImportedShard(digest)) if !state.verifier.holds_imported(&digest) => {
-            return code::LOOKS_UP;
-        }
-        Progress::Need(_) => return code::SLOW,
-    };
-    let answer = match outcome {
-        Outcome::Pass(held) => {
-            state.count(&held, now, true);
-            let identity = held.identity;
-            LAST.set(Some(held));
-            code::PASS | (identity << code::IDENTITY_SHIFT)
-        }
-        Outcome::PassAnonymous => code::ANONYMOUS,
-        Outcome::PassBearer => code::BEARER,
-        Outcome::NeedAddress => return code::NEED_ADDRESS,
-        Outcome::Refuse(Refused { code: Code::MalformedKey | Code::UnknownKey, .. }) => return code::FAILS,
-        Outcome::Refuse(_) => return code::SLOW,
-    };
-    if background::is_due(state, now) { answer | code::BACKGROUND } else { answer }
 }
 
 /// The identity of the last decision that passed, as `js/identity.mjs` reads it. One per line: owner, company, key id, the tier
 /// that limits its requests, expiry in milliseconds or 0, permissions with spaces between, metadata. Call it right after [`decide`].
 #[wasm_bindgen]
 pub fn last_identity() -> String {
-    with_state(|state| LAST.with_borrow(|last| last.as_deref().map(|held| state.identity_lines(held)))).flatten().unwrap_or_default()
+    with_state(|state| state.last.as_deref().map(|held| state.identity_lines(held))).flatten().unwrap_or_default()
 }
 
 impl State {
+    /// What the entry is told of an outcome.
+    fn code_of(&mut self, outcome: Progress<Outcome>, now: Millis) -> u32 {
+        let answer = match outcome {
+            Progress::Done(Outcome::Pass(held)) => {
+                self.count(&held, now, true);
+                let identity = held.identity;
+                self.last = Some(held);
+                code::PASS | (identity << code::IDENTITY_SHIFT)
+            }
+            Progress::Done(Outcome::PassAnonymous) => code::ANONYMOUS,
+            Progress::Done(Outcome::PassBearer) => code::BEARER,
+            Progress::Done(Outcome::NeedAddress) => return code::NEED_ADDRESS,
+            Progress::Done(Outcome::Refuse(Refused { code: Code::MalformedKey | Code::UnknownKey, .. })) => return code::FAILS,
+            Progress::Need(Read::ImportedRecord(digest) | Read::ImportedShard(digest)) if !self.verifier.holds_imported(&digest) => {
+                return code::LOOKS_UP;
+            }
+            Progress::Done(Outcome::Refuse(_)) | Progress::Need(_) => return code::SLOW,
+        };
+        if background::is_due(self, now) { answer | code::BACKGROUND } else { answer }
+    }
+
     fn identity_lines(&self, held: &Held) -> String {
         let record = &held.record;
         let (tier, expires_at) = (self.settings.tier_of(record), record.expires_at.unwrap_or_default().0);

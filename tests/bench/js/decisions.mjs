@@ -14,10 +14,12 @@ export default {
     const n = Number(url.searchParams.get("n"));
     const text = await request.text();
     const buffer = new Uint8Array(bindings.linear_memory().buffer, bindings.buffer(), bindings.buffer_len());
-    const { written } = encoder.encodeInto(text, buffer);
+    const [method, path, key] = text.split("\n");
+    const { written } = encoder.encodeInto(method + path + key, buffer);
+    const now = Date.now(); // asking the runtime for the time is no part of a decision
     let passed = 0;
     for (let i = 0; i < n; i += 1) {
-      if ((bindings.decide(written, false, Date.now()) & 7) === PASS) passed += 1;
+      if ((bindings.decide(method.length, path.length, key.length, 0, written, false, now) & 7) === PASS) passed += 1;
     }
     return Response.json({ passed });
   },

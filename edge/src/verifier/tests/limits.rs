@@ -222,5 +222,8 @@ fn the_oldest_feed_in_use_is_the_one_that_counts() {
 #[test]
 fn a_digest_is_its_own_hash() {
     let bytes = core::array::from_fn(|at| u8::try_from(at).unwrap());
-    assert_eq!(FirstBytes::default().hash_one(Digest::from_bytes(bytes)), 0x0706_0504_0302_0100);
+    for imported in [false, true] {
+        let name = Name { digest: Digest::from_bytes(bytes), imported };
+        assert_eq!(FirstBytes::default().hash_one(name), 0x0706_0504_0302_0100);
+    }
 }
