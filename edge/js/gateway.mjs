@@ -3,7 +3,7 @@
 
 import { notePassage } from "./loop.mjs";
 import { invalid, problem } from "./problem.mjs";
-import { handOver } from "./upload.mjs";
+import { answerToBody, BROKE_OFF, inTime, TIMED_OUT } from "./wait.mjs";
 
 /** Headers that never reach the origin, besides those that begin with `x-keyward-` or `x-forwarded-`. */
 const REMOVED = new Set([
@@ -51,6 +51,20 @@ export function isRemoved(name) {
   return REMOVED.has(dashed) || dashed.startsWith("x-keyward-") || dashed.startsWith("x-forwarded-");
 }
 
+/** What `isRemoved` said of names before: clients send few different ones. When there are too many, the others are looked at each time. */
+const said = new Map();
+const MOST_SAID = 1_000;
+const LONGEST_SAID = 64;
+
+/** The same as `isRemoved`, remembered. */
+export function isKnownRemoved(name) {
+  const known = said.get(name);
+  if (known !== undefined) return known;
+  const removed = isRemoved(name);
+  if (said.size < MOST_SAID && name.length <= LONGEST_SAID) said.set(name, removed);
+  return removed;
+}
+
 /** The client's address as `CLIENT_ADDRESS` says where to find it; `undefined` where it is not known. */
 export function clientAddress(request, config, isProxy) {
   const { headers } = request;
@@ -90,42 +104,17 @@ export async function forward({ request, target, env, config, identity, bearer, 
   const unfit = whyUnfit(request, target, requestId);
   if (unfit !== undefined) return unfit;
   const headers = originHeaders(request, config, identity, bearer, requestId, isProxy);
-  const abort = new AbortController();
-  let timer;
-  let gaveUp;
-  const giveUp = (why) => {
-    gaveUp = why;
-    abort.abort();
-  };
-  const expectAnswer = () => {
-    timer = setTimeout(giveUp, config.origin_timeout_ms, "timeout");
-  };
   // Without Authorization a shared cache has no reason left not to store the answer, so the platform's is told to stay out.
-  const init = { method: request.method, headers, redirect: "manual", cache: "no-store", signal: abort.signal };
-  let answered = false;
-  if (hasBody(request)) {
-    const { body, whole } = handOver(request);
-    init.body = body;
-    whole.then((isWhole) => {
-      if (answered) return;
-      if (isWhole) expectAnswer();
-      else giveUp("broken");
-    });
-  } else {
-    expectAnswer();
-  }
+  const init = { method: request.method, headers, redirect: "manual", cache: "no-store" };
+  const send = () => (config.origin_url === null ? env.ORIGIN.fetch(request.url, init) : fetch(config.origin_url + target, init));
   try {
-    const sent = config.origin_url === null ? env.ORIGIN.fetch(request.url, init) : fetch(config.origin_url + target, init);
-    const response = await sent;
+    const response = await (hasBody(request) ? answerToBody(request, init, send, config.origin_timeout_ms) : inTime(send(), config.origin_timeout_ms));
+    if (response === TIMED_OUT) return problem(504, "origin_timeout", "The application does not answer", requestId);
+    if (response === BROKE_OFF) return invalid("the body broke off", requestId);
     return response.webSocket ? response : passedBack(response, identity !== undefined || bearer);
   } catch (error) {
-    if (gaveUp === "timeout") return problem(504, "origin_timeout", "The application does not answer", requestId);
-    if (gaveUp === "broken") return invalid("the body broke off", requestId);
     console.error(JSON.stringify({ level: "error", event: "origin_unreachable", request_id: requestId, detail: String(error) }));
     return problem(502, "origin_unreachable", "The application cannot be reached", requestId);
-  } finally {
-    answered = true;
-    clearTimeout(timer);
   }
 }
 
@@ -155,16 +144,18 @@ function whyUnfit(request, target, requestId) {
 }
 
 function originHeaders(request, config, identity, bearer, requestId, isProxy) {
-  const headers = new Headers(request.headers);
-  for (const name of request.headers.keys()) {
-    if (isRemoved(name)) headers.delete(name);
-  }
-  for (const name of namedByConnection(request.headers)) headers.delete(name);
-  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") headers.set("upgrade", "websocket");
-  if (bearer) headers.set("authorization", request.headers.get("authorization"));
+  const received = request.headers;
+  // The runtime's own copy keeps lines that are repeated, and bytes beyond ASCII, as they came. An iterator would cost more than `forEach`.
+  const headers = new Headers(received);
+  received.forEach((_, name) => {
+    if (isKnownRemoved(name)) headers.delete(name);
+  });
+  for (const name of namedByConnection(received)) headers.delete(name);
+  if (received.get("upgrade")?.toLowerCase() === "websocket") headers.set("upgrade", "websocket");
+  if (bearer) headers.set("authorization", received.get("authorization"));
   const address = clientAddress(request, config, isProxy);
   if (address) headers.set("x-forwarded-for", address);
-  const host = request.headers.get("host");
+  const host = received.get("host");
   if (host) headers.set("x-forwarded-host", host);
   headers.set("x-forwarded-proto", request.url.startsWith("https:") ? "https" : "http");
   if (identity !== undefined) {

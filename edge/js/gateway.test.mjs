@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isRemoved, privateCacheControl } from "./gateway.mjs";
+import { isKnownRemoved, isRemoved, privateCacheControl } from "./gateway.mjs";
 import { hasPassed, notePassage } from "./loop.mjs";
 
 test("what could pass for Keyward's own or lead somewhere else is removed, however it is spelled", () => {
@@ -32,6 +32,13 @@ test("what could pass for Keyward's own or lead somewhere else is removed, howev
   }
   for (const name of ["x-keyward", "xkeyward-owner", "x-forwarded", "x-original-filename", "accept", "cookie", "content-length", "range"]) {
     assert.ok(!isRemoved(name), name);
+  }
+});
+
+test("what is remembered of names is what is said of them, however many and long they are", () => {
+  const filled = Array.from({ length: 5_000 }, (_, number) => [`x-made-up-${number}`, `x_keyward_${number}`, `x-forwarded-${"a".repeat(number)}`]).flat();
+  for (const name of [...filled, ...filled, "accept", "x_api_key", "__proto__", "constructor", ""]) {
+    for (let time = 0; time < 2; time += 1) assert.equal(isKnownRemoved(name), isRemoved(name), name);
   }
 });
 

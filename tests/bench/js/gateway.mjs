@@ -26,6 +26,23 @@ const REMOVED = new Set([
   "true-client-ip",
   "cf-connecting-ip",
 ]);
+/** What an answer says to its next neighbour only, and what tells single caches to keep it. */
+const ANSWER_REMOVED = [
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "cdn-cache-control",
+  "cloudflare-cdn-cache-control",
+  "surrogate-control",
+  "edge-control",
+  "x-accel-expires",
+];
+const LOOP_NAME = "javascript-gateway";
 const LIFE_S = 60;
 const TIMEOUT_MS = 60_000;
 
@@ -40,10 +57,9 @@ export async function forward(request, target, env, record, requestId) {
   const { headers: sent, method } = request;
   const headers = new Headers(sent);
   for (const name of sent.keys()) {
-    if (REMOVED.has(name) || name.startsWith("x-keyward-") || name.startsWith("x-forwarded-")) headers.delete(name);
+    if (isRemoved(name)) headers.delete(name);
   }
-  const connection = sent.get("connection");
-  if (connection !== null) for (const name of connection.split(",")) headers.delete(name.trim());
+  removeNamed(headers, sent.get("connection"));
   const address = request.cf?.clientIp;
   if (address) headers.set("x-forwarded-for", address.slice(0, address.lastIndexOf(":")));
   headers.set("x-forwarded-host", sent.get("host"));
@@ -53,11 +69,32 @@ export async function forward(request, target, env, record, requestId) {
   headers.set("x-keyward-key", record.id);
   headers.set("x-keyward-identity", token);
   headers.set("x-request-id", requestId);
+  const loop = sent.get("cdn-loop");
+  headers.set("cdn-loop", loop ? `${loop}, ${LOOP_NAME}` : LOOP_NAME);
   const init = { method, headers, redirect: "manual", cache: "no-store", body: request.body, signal: AbortSignal.timeout(TIMEOUT_MS) };
   const response = await fetch(env.ORIGIN_URL + target, init);
   const answer = new Response(response.body, response);
-  answer.headers.set("cache-control", "private");
+  removeNamed(answer.headers, response.headers.get("connection"));
+  for (const name of ANSWER_REMOVED) answer.headers.delete(name);
+  answer.headers.set("cache-control", privately(response.headers.get("cache-control")));
   return answer;
+}
+
+/** Some origins read `_` and `.` as `-`. */
+function isRemoved(name) {
+  const dashed = name.replace(/[^a-z0-9-]/g, "-");
+  return REMOVED.has(dashed) || dashed.startsWith("x-keyward-") || dashed.startsWith("x-forwarded-");
+}
+
+function removeNamed(headers, connection) {
+  if (connection !== null) for (const name of connection.split(",")) headers.delete(name.trim());
+}
+
+/** What is said of private caches is kept. */
+function privately(value) {
+  if (value === null) return "private";
+  const own = value.split(",").filter((directive) => !/^\s*(public|private|s-maxage|proxy-revalidate)\b/i.test(directive));
+  return ["private", ...own.map((directive) => directive.trim())].join(", ");
 }
 
 /** A token for the origin, kept until half of its life is over. */
