@@ -1,7 +1,8 @@
-// The edge Worker's entry: the warm path without an await, and the way to everything else.
+// The edge Worker's entry: the warm path without an await, the first request of a key with one, and the way to everything else.
 //
 // A request crosses into WebAssembly once, with integers: method, path and credential are written into a buffer there, `decide` answers with a
-// number, and what passes is forwarded with headers prepared per key. Refusals and whatever must be read go through the asynchronous `respond`.
+// number, and what passes is forwarded with headers prepared per key. Where only the key's record is missing, it is read and written there, too.
+// Refusals and whatever else must be read go through the asynchronous `respond`.
 
 import * as bindings from "./edge.js";
 import module from "./edge_bg.wasm";
@@ -12,9 +13,10 @@ import { hasPassed } from "./loop.mjs";
 import { Observer, route } from "./observe.mjs";
 import { invalid, problem } from "./problem.mjs";
 import { Push } from "./push.mjs";
+import { readRecord } from "./record.mjs";
 import { Instance, logFailure } from "./recover.mjs";
 
-// The answers of `decide`: three bits, a flag, and the number of the identity. Pinned in edge/src/worker/mod.rs.
+// The answers of `decide`: three bits, a flag, and the number of the identity or a length. Pinned in edge/src/worker/mod.rs.
 const KIND = 7;
 const SLOW = 0;
 const PASS = 1;
@@ -23,6 +25,7 @@ const ANONYMOUS = 3;
 const BEARER = 4;
 const FAILS = 5;
 const LOOKS_UP = 6;
+const READS = 7;
 const BACKGROUND = 8;
 const IDENTITY_SHIFT = 4;
 
@@ -42,16 +45,20 @@ const push = new Push(instance, bindings, logFailure);
 const observer = new Observer((method, path) => instance.call(() => bindings.matched_rule(method, path)), logFailure);
 const limits = new Limits();
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 const identities = new Identities();
 let generation = 0;
 let config = {};
 let buffer;
 let askedAt = 0;
 
+/** What is known of the key's record where nobody has read it: nothing. */
+const UNREAD = { begun: undefined, got: "", ms: 0, bytes: undefined };
+
 export default {
   fetch(request, env, context) {
     const requestId = crypto.randomUUID();
-    const call = { request, env, context, target: "", path: "", requestId };
+    const call = { request, env, context, target: "", path: "", requestId, record: UNREAD };
     try {
       prepare(env);
       if (config.error !== undefined) return unavailable(requestId);
@@ -102,8 +109,8 @@ function targetOf(url) {
   return start < 0 ? "*" : url.slice(start);
 }
 
-/** Asks `decide`; where the request is not plain or does not fit, it may be anything. */
-function ask(method, path, headers, address) {
+/** Asks `decide`; where the request is not plain or does not fit, it may be anything. `record`: what the store has of its key. */
+function ask(method, path, headers, record, address) {
   const key = headers.get("x-api-key") ?? "";
   const authorization = headers.get("authorization") ?? "";
   const text = method + path + key + authorization + (address ?? "");
@@ -111,18 +118,24 @@ function ask(method, path, headers, address) {
   askedAt = Date.now();
   // Where it is cut off, or has characters of more than one byte, these are not the lengths of what stands there.
   if (read !== text.length || written !== read) return LOOKS_UP;
-  return bindings.decide(method.length, path.length, key.length, authorization.length, written, address !== undefined, askedAt);
+  let length = 0;
+  if (record !== undefined && written + record.length <= buffer.length) {
+    buffer.set(record, written);
+    length = record.length;
+  }
+  return bindings.decide(method.length, path.length, key.length, authorization.length, written, length, address !== undefined, askedAt);
 }
 
 /** A request to the gateway, as far as it can be answered at once. */
 function warmGateway(call) {
   const { request, env, context, target, path, requestId } = call;
   if (isPreflight(request.method, request.headers)) return preflight(call);
-  let answer = ask(request.method, path, request.headers);
+  let answer = ask(request.method, path, request.headers, call.record.bytes);
   if ((answer & KIND) === NEED_ADDRESS) {
-    answer = ask(request.method, path, request.headers, clientAddress(request, config, bindings.is_proxy) ?? "");
+    answer = ask(request.method, path, request.headers, undefined, clientAddress(request, config, bindings.is_proxy) ?? "");
   }
   const kind = answer & KIND;
+  if (kind === READS) return reading(call, answer >>> IDENTITY_SHIFT, warmGateway);
   if (kind === SLOW || kind === NEED_ADDRESS) return undefined;
   if (kind === FAILS || kind === LOOKS_UP) return failing(call, kind === LOOKS_UP);
   if (answer & BACKGROUND) context.waitUntil(background(env));
@@ -154,8 +167,9 @@ function warmOwn(call) {
   if (method === "" || method.includes(",") || uri.includes(", ")) return undefined;
   if (isPreflight(method, headers)) return preflight(call);
   const end = uri.indexOf("?");
-  const answer = ask(method, end < 0 ? uri : uri.slice(0, end), headers);
+  const answer = ask(method, end < 0 ? uri : uri.slice(0, end), headers, call.record.bytes);
   const kind = answer & KIND;
+  if (kind === READS) return reading(call, answer >>> IDENTITY_SHIFT, warmOwn);
   if (kind === FAILS || kind === LOOKS_UP) return failing(call, kind === LOOKS_UP);
   if (kind !== PASS) return undefined;
   if (answer & BACKGROUND) context.waitUntil(background(env));
@@ -168,6 +182,26 @@ function warmOwn(call) {
     return told === undefined ? response : told.answered(response);
   };
   return identity.tier ? withinTier(call, identity, undefined, onwards) : onwards();
+}
+
+/** A request whose key is not known here: its record is read, once, and the request tried again. `length`: of the record's name, in the buffer. */
+function reading(call, length, again) {
+  if (call.record !== UNREAD) return undefined;
+  const name = decoder.decode(buffer.subarray(0, length));
+  return withRecord(call, name, again);
+}
+
+async function withRecord(call, name, again) {
+  const { env, requestId } = call;
+  try {
+    call.record = await readRecord(env, name, config.record_limit_ms, config.record_cache_s);
+    prepare(env); // meanwhile the instance may have been lost
+    if (config.error !== undefined) return unavailable(requestId);
+    return await ((call.record.bytes && again(call)) ?? slow(call));
+  } catch (error) {
+    logFailure("edge.fetch", instance.failed(error));
+    return observed(call).answered(unavailable(requestId));
+  }
 }
 
 /** Whether a request of this method may be a CORS preflight; `respond` knows whether it is one. */
@@ -245,7 +279,8 @@ async function slow(call) {
     }
     const keySet = path === KEY_SET ? identities.keySet(request, requestId) : undefined;
     if (keySet !== undefined) return keySet;
-    const result = await instance.call(() => bindings.respond(request, told.env, requestId, path, address, push.works()));
+    const { begun, got } = call.record;
+    const result = await instance.call(() => bindings.respond(request, told.env, requestId, path, address, push.works(), begun, got === "nothing"));
     context.waitUntil(background(env));
     push.arm(env, context);
     if (typeof result !== "string") return told.answered(result);
@@ -268,14 +303,23 @@ async function slow(call) {
 /** What is to be told of a request that was decided at once, at `begun`; `undefined`: nothing. */
 function passed(call, kind, identity, begun) {
   const { request, env, context, path, requestId } = call;
-  const describe = () => ({ requestId, ...route(request, path, config.forward_auth), begun, code: PASSED[kind], identity });
-  return observer.passed(request, env, context, describe);
+  const since = call.record.begun ?? begun;
+  const describe = () => ({ requestId, ...route(request, path, config.forward_auth), begun: since, code: PASSED[kind], identity });
+  const told = observer.passed(request, env, context, describe);
+  return told && withRead(told, call);
 }
 
 /** What is to be told of any other request, gathered on its way. */
 function observed(call, identity) {
   const { request, env, context, path, requestId } = call;
-  return observer.begin(request, env, context, { requestId, ...route(request, path, config.forward_auth), begun: Date.now(), identity });
+  const begun = call.record.begun ?? Date.now();
+  return withRead(observer.begin(request, env, context, { requestId, ...route(request, path, config.forward_auth), begun, identity }), call);
+}
+
+/** Adds to what is told that the entry has read the key's record. */
+function withRead(told, { record: { got, ms } }) {
+  if (got !== "") told.env.noted.reads.push({ read: "kv-record", ms, got });
+  return told;
 }
 
 /** Polls and reports; a failure costs freshness, never a request. */

@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use thiserror::Error;
 
 use crate::{
@@ -256,8 +256,8 @@ pub fn digest_and_ending(text: &[u8]) -> Option<(Digest, Ending)> {
 
 /// CRC-32 (ISO-HDLC, the one of zlib) of `covered` as six base62 characters.
 fn checksum(covered: &[u8]) -> [u8; SUM_LEN] {
-    /// One kilobyte of table: keys are short, and the edge's WebAssembly is to stay small.
-    static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+    /// Without a table: only a key that was not seen before is checked, and a kilobyte less of the edge's WebAssembly is worth more.
+    static CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
     base62::encode(u64::from(CRC.checksum(covered)))
 }
 

@@ -20,7 +20,7 @@ use web_sys::Request;
 use crate::verifier::{Lookup, Read};
 
 /// For how long a location may keep a record that it read from the store.
-const RECORD_CACHE_S: u32 = 300;
+pub(super) const RECORD_CACHE_S: u32 = 300;
 /// The same for the feed and the policy, which must not grow old: the least that the store allows.
 const FEED_CACHE_S: u32 = 30;
 /// How long a report of usage may take.
@@ -38,8 +38,12 @@ extern "C" {
 
 /// Until when all reads of one request that begins now have to be done.
 pub(super) fn deadline() -> Millis {
-    let budget = super::with_state(|state| state.settings.read_budget).unwrap_or_default();
-    super::now().plus(budget)
+    deadline_since(super::now())
+}
+
+/// The same of one whose reads began at `begun`.
+pub(super) fn deadline_since(begun: Millis) -> Millis {
+    begun.plus(super::with_state(|state| state.settings.read_budget).unwrap_or_default())
 }
 
 /// Performs `read`, giving up at `deadline`.

@@ -17,6 +17,7 @@ use keyward_shared::{
     key::ParsedKey,
     messages,
     problem::Code,
+    record,
     settings::SettingsError,
     shard::Shard,
     time::Millis,
@@ -28,7 +29,7 @@ use crate::{
     gate::{self, Address, Facts, Outcome, Refused},
     settings::{ClientAddress, EdgeSettings, ForwardAuth},
     usage::Usage,
-    verifier::{Attempt, Held, Progress, Read, Verifier},
+    verifier::{Attempt, Held, Lookup, Progress, Read, Verifier},
 };
 
 #[wasm_bindgen(module = "/src/worker/shape.mjs")]
@@ -95,6 +96,8 @@ pub fn configure(env: &JsValue) -> String {
                 .text("client_address", client_address)
                 .text("forward_auth", forward_auth)
                 .text("push", if settings.push { messages::PUSH } else { "" })
+                .number("record_limit_ms", settings.read_budget.0.div_ceil(2))
+                .number("record_cache_s", io::RECORD_CACHE_S.into())
                 .number("poll_ms", settings.common.timing.poll.0)
                 .number("feed_groups", settings.common.feed_groups.into())
                 .end();
@@ -138,22 +141,40 @@ mod code {
     pub(super) const FAILS: u32 = 5;
     /// No key of ours; only reads can tell whether it is an imported one.
     pub(super) const LOOKS_UP: u32 = 6;
+    /// A key that is not known here: the name of its record in the store stands in the buffer, its length where the identity would be.
+    pub(super) const READS: u32 = 7;
     pub(super) const BACKGROUND: u32 = 8;
     pub(super) const IDENTITY_SHIFT: u32 = 4;
 }
 
 /// Decides at once about the request in the buffer, where four texts of these lengths in bytes stand one after the other: method, path,
-/// x-api-key and authorization. Behind them, up to `end`, the client's address, where `asked_address`. Refusals and whatever needs a read are
-/// `SLOW`; those of a credential that nobody gave out have numbers of their own, so that there can be a limit to them.
+/// x-api-key and authorization. Behind them, up to `end`, the client's address, where `asked_address`; then `record` bytes, what the store has
+/// under the name that the same request was answered with ([`code::READS`]). Refusals and whatever else needs a read are `SLOW`; those of a
+/// credential that nobody gave out have numbers of their own, so that there can be a limit to them.
 #[wasm_bindgen]
-pub fn decide(method: usize, path: usize, x_api_key: usize, authorization: usize, end: usize, asked_address: bool, now: f64) -> u32 {
+#[expect(clippy::too_many_arguments, reason = "numbers cross as they are, an object member by member")]
+pub fn decide(
+    method: usize,
+    path: usize,
+    x_api_key: usize,
+    authorization: usize,
+    end: usize,
+    record: usize,
+    asked_address: bool,
+    now: f64,
+) -> u32 {
     let now = Millis::from_js(now);
     let decide = |state: &mut State| {
         let lengths = Lengths { method, path, x_api_key, authorization, end };
-        let outcome = match lengths.of(&state.buffer, asked_address) {
-            Some(facts) => gate::evaluate(&mut state.verifier, &facts, now, &mut Attempt::default()),
-            None => return code::SLOW,
-        };
+        let Some(facts) = lengths.of(&state.buffer, asked_address) else { return code::SLOW };
+        let mut attempt = Attempt::default();
+        let mut outcome = gate::evaluate(&mut state.verifier, &facts, now, &mut attempt);
+        if let (Progress::Need(read @ Read::Record(..)), 1..) = (&outcome, record) {
+            let found = state.buffer.get(end..end + record).and_then(|bytes| core::str::from_utf8(bytes).ok());
+            let Some(found) = found else { return code::SLOW };
+            state.verifier.provide(*read, Lookup::Found(found.to_owned()), now, &mut attempt);
+            outcome = gate::evaluate(&mut state.verifier, &facts, now, &mut attempt);
+        }
         state.code_of(outcome, now)
     };
     with_state(decide).unwrap_or(code::SLOW)
@@ -207,6 +228,12 @@ impl State {
             Progress::Done(Outcome::Refuse(Refused { code: Code::MalformedKey | Code::UnknownKey, .. })) => return code::FAILS,
             Progress::Need(Read::ImportedRecord(digest) | Read::ImportedShard(digest)) if !self.verifier.holds_imported(&digest) => {
                 return code::LOOKS_UP;
+            }
+            Progress::Need(Read::Record(shard, digest)) => {
+                let name = record::name(shard, &digest);
+                let Some(room) = self.buffer.get_mut(..name.len()) else { return code::SLOW };
+                room.copy_from_slice(name.as_bytes());
+                return code::READS | (u32::try_from(name.len()).unwrap_or(0) << code::IDENTITY_SHIFT);
             }
             Progress::Done(Outcome::Refuse(_)) | Progress::Need(_) => return code::SLOW,
         };

@@ -13,7 +13,7 @@ use crate::{
     health,
     introspect::{self, Finding},
     settings::ForwardAuth,
-    verifier::{Attempt, Held, Progress, Read, Verifier},
+    verifier::{Attempt, Held, Lookup, Progress, Read, Verifier},
 };
 
 /// The most bytes of an introspection request.
@@ -21,8 +21,10 @@ const MAX_BODY: u32 = 64 * 1024;
 
 /// Answers a request. Gives a `Response`, or, where the entry is to let it pass, a text: `anonymous`, `bearer`, or `pass`, the
 /// identity's number and the identity, one item per line. `path` is the path as it was sent, `address` the client's, where it is
-/// known; `push` says whether push works, for health. `env` is that of this one request, which takes notes of what the log tells.
+/// known; `push` says whether push works, for health. `env` is that of this one request, which takes notes of what the log tells. Where
+/// the entry has already read the key's record in vain, `missed` says when it began, and `absent` whether the store has none.
 #[wasm_bindgen]
+#[expect(clippy::too_many_arguments, reason = "an object would cross member by member")]
 pub async fn respond(
     request: Request,
     env: JsValue,
@@ -30,16 +32,23 @@ pub async fn respond(
     path: String,
     address: Option<String>,
     push: bool,
+    missed: Option<f64>,
+    absent: bool,
 ) -> Result<JsValue, JsValue> {
+    let reads = Reads {
+        env: &env,
+        deadline: missed.map_or_else(io::deadline, |begun| io::deadline_since(Millis::from_js(begun))),
+        missed: missed.map(|_| if absent { Lookup::Absent } else { Lookup::Unavailable }),
+    };
     let address = || address.as_deref().and_then(|text| text.parse().ok());
     let passed = match path.strip_prefix("/.keyward/") {
         Some("health") => Err(health(&env, &request, push).await),
         Some("introspect") => Err(introspection(&env, &request, &request_id).await),
         Some(other) => match other.strip_prefix("forward-auth/").and_then(forward_auth::family) {
-            Some(family) => proxy_question(&env, &request, family, &request_id).await,
+            Some(family) => proxy_question(reads, &request, family, &request_id).await,
             None => Err(Answer::problem(Code::NotFound, "there is no such endpoint", &request_id)),
         },
-        None => gateway(&env, &request, &path, address()).await.map_err(|refused| Answer::refusal(&refused, &request_id)),
+        None => gateway(reads, &request, &path, address()).await.map_err(|refused| Answer::refusal(&refused, &request_id)),
     };
     match passed {
         Ok(Outcome::Pass(held)) => {
@@ -71,15 +80,28 @@ fn response(answer: &Answer, request_id: &str) -> Result<JsValue, JsValue> {
     Response::new_with_opt_str_and_init(body, &init).map(Into::into)
 }
 
-/// Runs `step` until it is done, performing the reads that it needs; none goes on after `deadline`.
-async fn drive<T>(env: &JsValue, deadline: Millis, mut step: impl FnMut(&mut Verifier, Millis, &mut Attempt) -> Progress<T>) -> Option<T> {
+/// The reads of one request.
+struct Reads<'e> {
+    env: &'e JsValue,
+    /// None goes on after this.
+    deadline: Millis,
+    /// What the entry got when it asked for the key's record.
+    missed: Option<Lookup>,
+}
+
+/// Runs `step` until it is done, performing the reads that it needs.
+async fn drive<T>(mut reads: Reads<'_>, mut step: impl FnMut(&mut Verifier, Millis, &mut Attempt) -> Progress<T>) -> Option<T> {
     let mut attempt = Attempt::default();
     loop {
         let read: Read = match with_state(|state| step(&mut state.verifier, now(), &mut attempt))? {
             Progress::Done(answer) => return Some(answer),
             Progress::Need(read) => read,
         };
-        let result = io::perform(env, read, deadline).await;
+        let known = if matches!(read, Read::Record(..)) { reads.missed.take() } else { None };
+        let result = match known {
+            Some(missed) => missed,
+            None => io::perform(reads.env, read, reads.deadline).await,
+        };
         with_state(|state| state.verifier.provide(read, result, now(), &mut attempt));
     }
 }
@@ -91,10 +113,11 @@ fn note_identity(env: &JsValue, held: &Held) {
 }
 
 /// Decides about one request and counts the use of its key.
-async fn decide(env: &JsValue, facts: &Facts<'_>) -> Result<Outcome, Refused> {
+async fn decide(reads: Reads<'_>, facts: &Facts<'_>) -> Result<Outcome, Refused> {
+    let env = reads.env;
     let unavailable = || Refused { code: Code::VerifierUnavailable, detail: String::new(), permission: None, held: None };
     let outcome =
-        drive(env, io::deadline(), |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
+        drive(reads, |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
     if let Some(held) = outcome.held() {
         note_identity(env, held);
     }
@@ -108,7 +131,7 @@ async fn decide(env: &JsValue, facts: &Facts<'_>) -> Result<Outcome, Refused> {
     }
 }
 
-async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<core::net::IpAddr>) -> Result<Outcome, Refused> {
+async fn gateway(reads: Reads<'_>, request: &Request, path: &str, address: Option<core::net::IpAddr>) -> Result<Outcome, Refused> {
     let sent = CredentialHeaders::read(&request.headers());
     let method = request.method();
     let preflight = preflight(&method, &request.headers());
@@ -119,7 +142,7 @@ async fn gateway(env: &JsValue, request: &Request, path: &str, address: Option<c
         preflight: preflight.as_deref(),
         address: Address::Asked(address),
     };
-    decide(env, &facts).await
+    decide(reads, &facts).await
 }
 
 /// The method that a CORS preflight asks for, where the request is one.
@@ -129,7 +152,7 @@ fn preflight(method: &str, headers: &Headers) -> Option<String> {
 }
 
 /// Whether the request that a proxy holds may pass.
-async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, request_id: &str) -> Result<Outcome, Answer> {
+async fn proxy_question(reads: Reads<'_>, request: &Request, family: ForwardAuth, request_id: &str) -> Result<Outcome, Answer> {
     if with_state(|state| state.settings.forward_auth) != Some(Some(family)) {
         return Err(Answer::problem(Code::NotFound, "this forward-auth family is not configured", request_id));
     }
@@ -147,7 +170,7 @@ async fn proxy_question(env: &JsValue, request: &Request, family: ForwardAuth, r
     facts.address = Address::Asked(address);
     let preflight = preflight(&route.method, &request.headers());
     facts.preflight = preflight.as_deref();
-    decide(env, &facts).await.map_err(|refused| Answer::refusal(&refused, request_id))
+    decide(reads, &facts).await.map_err(|refused| Answer::refusal(&refused, request_id))
 }
 
 async fn introspection(env: &JsValue, request: &Request, request_id: &str) -> Answer {
@@ -183,7 +206,7 @@ async fn introspection(env: &JsValue, request: &Request, request_id: &str) -> An
 }
 
 async fn judged(env: &JsValue, deadline: Millis, question: &introspect::Question) -> Option<Finding> {
-    drive(env, deadline, |verifier, now, attempt| introspect::judge(verifier, question, now, attempt)).await
+    drive(Reads { env, deadline, missed: None }, |verifier, now, attempt| introspect::judge(verifier, question, now, attempt)).await
 }
 
 /// Whether the caller's own credential has the permission to ask.

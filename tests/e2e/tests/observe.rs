@@ -318,7 +318,7 @@ async fn a_setting_that_only_javascript_understands_stops_the_edge_all_the_same(
 
 #[test]
 fn the_edge_tells_as_its_own_tests_say_and_reads_as_its_own_tests_say() {
-    for (test, least) in [("observe.test.mjs", 30), ("io.test.mjs", 10)] {
+    for (test, least) in [("observe.test.mjs", 30), ("io.test.mjs", 10), ("record.test.mjs", 5)] {
         let test = build::repository().join("edge/js").join(test);
         let output = Command::new("node").args(["--test", "--test-reporter=tap"]).arg(test).output().unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
