@@ -27,8 +27,6 @@ const BROWSER: (&str, &str, &str) = ("browser", "keyward-browser", "control");
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The most bytes of the edge's WebAssembly, with gzip: every cold start pays for them.
 const EDGE_LIMIT: usize = 80_000;
-/// The Workers' runtime has WebAssembly's wide instructions; not every browser has.
-const SIMD: &str = "-Ctarget-feature=+simd128";
 /// Changes whenever the bindings would be generated in another way.
 const BINDINGS: &str = "wasm-bindgen 0.2.129, web, reset";
 
@@ -71,20 +69,45 @@ pub(crate) fn named() -> Result<()> {
 }
 
 fn compiled(package: &str) -> PathBuf {
-    paths::target().join(TARGET).join("release").join(format!("{}.wasm", package.replace('-', "_")))
+    let runtime = if package == BROWSER.1 { Runtime::Browsers } else { Runtime::Workers };
+    runtime.target().join(TARGET).join("release").join(format!("{}.wasm", package.replace('-', "_")))
 }
 
 fn compile() -> Result<()> {
     progress("compiling the Workers");
-    compile_with(&WORKERS.map(|(_, package)| package), &[SIMD])?;
-    compile_with(&[BROWSER.1], &[])
+    compile_for(Runtime::Workers, &WORKERS.map(|(_, package)| package))?;
+    compile_for(Runtime::Browsers, &[BROWSER.1])
 }
 
-/// Compiles `packages` with these flags besides those in Cargo's configuration.
-fn compile_with(packages: &[&str], flags: &[&str]) -> Result<()> {
+/// What the WebAssembly is for.
+#[derive(Clone, Copy)]
+enum Runtime {
+    Workers,
+    Browsers,
+}
+
+impl Runtime {
+    /// Each has a folder of its own: with other flags Cargo would compile everything again.
+    fn target(self) -> PathBuf {
+        match self {
+            Self::Workers => paths::target(),
+            Self::Browsers => paths::target().join("browsers"),
+        }
+    }
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Workers => &["-Ctarget-feature=+simd128"],
+            Self::Browsers => &[], // not all of those in use have these instructions
+        }
+    }
+}
+
+/// Compiles `packages` with the flags for where they run, besides those in Cargo's configuration.
+fn compile_for(runtime: Runtime, packages: &[&str]) -> Result<()> {
     let mut command = cargo();
-    command.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(paths::target());
-    let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).chain(without_home()).collect();
+    command.args(["build", "--release", "--target", TARGET, "--target-dir"]).arg(runtime.target());
+    let flags: Vec<String> = runtime.flags().iter().map(|flag| (*flag).to_owned()).chain(without_home()).collect();
     command.arg("--config").arg(format!("target.{TARGET}.rustflags={flags:?}"));
     for package in packages {
         command.args(["--package", package]);

@@ -116,8 +116,7 @@ fn note_identity(env: &JsValue, held: &Held) {
 async fn decide(reads: Reads<'_>, facts: &Facts<'_>) -> Result<Outcome, Refused> {
     let env = reads.env;
     let unavailable = || Refused { code: Code::VerifierUnavailable, detail: String::new(), permission: None, held: None };
-    let outcome =
-        drive(reads, |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
+    let outcome = drive(reads, |verifier, now, attempt| gate::evaluate(verifier, facts, now, attempt)).await.ok_or_else(unavailable)?;
     if let Some(held) = outcome.held() {
         note_identity(env, held);
     }
