@@ -1,6 +1,6 @@
 //! Under what conditions was measured: the state of the project, the machine, how busy it was.
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ impl Conditions {
             commit: if changed { format!("{commit} with changes") } else { commit },
             processor: processor(),
             kernel: first_word("/proc/sys/kernel/osrelease"),
-            cpus: thread::available_parallelism().map_or(0, usize::from),
+            cpus: processors(),
             cores: cores.text(),
             load: [first_word("/proc/loadavg"), String::new()],
         }
@@ -69,6 +69,12 @@ fn processor() -> String {
     let said = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = said.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     line.map_or_else(|| "unknown".into(), |(_, name)| name.trim().to_owned())
+}
+
+/// How many the machine has; this process and what it starts keep to one each.
+fn processors() -> usize {
+    let said = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    said.lines().filter(|line| line.starts_with("processor")).count()
 }
 
 fn first_word(path: &str) -> String {
