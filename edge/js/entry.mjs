@@ -81,7 +81,7 @@ export default {
   },
 };
 
-/** Makes the instance, its settings and the view of its buffer usable; after a restart everything that points into it is made again. */
+/** Makes the instance and its settings usable; after a restart everything that points into it is made again. */
 function prepare(env) {
   instance.ready();
   if (generation !== instance.generation) {
@@ -92,9 +92,14 @@ function prepare(env) {
     if (config.error !== undefined) misconfigured(config.error);
     push.restart(config);
   }
+}
+
+/** The buffer in WebAssembly. Each call into it may let its memory grow, which ends earlier views. */
+function view() {
   if (buffer === undefined || buffer.byteLength === 0) {
     buffer = new Uint8Array(bindings.linear_memory().buffer, bindings.buffer(), bindings.buffer_len());
   }
+  return buffer;
 }
 
 /** Stops the Worker: it answers nobody from now on, and the log says which setting is wrong. */
@@ -114,13 +119,14 @@ function ask(method, path, headers, record, address) {
   const key = headers.get("x-api-key") ?? "";
   const authorization = headers.get("authorization") ?? "";
   const text = method + path + key + authorization + (address ?? "");
-  const { read, written } = encoder.encodeInto(text, buffer);
+  const room = view();
+  const { read, written } = encoder.encodeInto(text, room);
   askedAt = Date.now();
   // Where it is cut off, or has characters of more than one byte, these are not the lengths of what stands there.
   if (read !== text.length || written !== read) return LOOKS_UP;
   let length = 0;
-  if (record !== undefined && written + record.length <= buffer.length) {
-    buffer.set(record, written);
+  if (record !== undefined && written + record.length <= room.length) {
+    room.set(record, written);
     length = record.length;
   }
   return bindings.decide(method.length, path.length, key.length, authorization.length, written, length, address !== undefined, askedAt);
@@ -187,7 +193,7 @@ function warmOwn(call) {
 /** A request whose key is not known here: its record is read, once, and the request tried again. `length`: of the record's name, in the buffer. */
 function reading(call, length, again) {
   if (call.record !== UNREAD) return undefined;
-  const name = decoder.decode(buffer.subarray(0, length));
+  const name = decoder.decode(view().subarray(0, length));
   return withRecord(call, name, again);
 }
 

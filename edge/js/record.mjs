@@ -7,10 +7,11 @@
  */
 export async function readRecord(env, name, limitMs, cacheTtl) {
   const begun = Date.now();
-  const value = await new Promise((resolve) => {
+  const reading = new Promise((resolve, reject) => {
     setTimeout(resolve, limitMs);
-    env.KEYS.get(name, { type: "arrayBuffer", cacheTtl }).then(resolve, () => resolve(undefined));
+    env.KEYS.get(name, { type: "arrayBuffer", cacheTtl }).then(resolve, reject);
   });
+  const value = await reading.catch(() => undefined);
   const got = value === undefined ? "failed" : value === null ? "nothing" : "found";
   return { begun, got, ms: Date.now() - begun, bytes: value ? new Uint8Array(value) : undefined };
 }

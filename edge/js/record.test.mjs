@@ -12,6 +12,7 @@ for (const [what, get, got, length] of [
   ["what is there is given as bytes", async () => bytes.buffer, "found", bytes.length],
   ["that there is nothing is known", async () => null, "nothing", undefined],
   ["a store that fails is no answer", async () => Promise.reject(new Error("overloaded")), "failed", undefined],
+  ["a store that is not there is no answer", () => { throw new TypeError("no function"); }, "failed", undefined],
   ["a store that is silent is no answer once the time is over", () => new Promise(() => {}), "failed", undefined],
 ]) {
   test(what, async () => {
