@@ -113,20 +113,23 @@ fn what_is_not_a_key_or_not_the_issuers_is_refused_without_a_read() {
 }
 
 #[test]
-fn a_wrong_tag_is_refused_also_where_the_key_itself_is_in_use() {
+fn a_wrong_ending_is_refused_also_where_the_key_itself_is_in_use() {
     let (good, other) = (key(1).0, key(2).0);
     let tag_at = good.len() - 13;
     let covered = format!("{}{}", &good[..tag_at], &other[tag_at..tag_at + 7]);
     let sum = keyward_shared::base62::encode::<6>(u64::from(crc32(covered.as_bytes())));
     let spliced = format!("{covered}{}", core::str::from_utf8(&sum).unwrap());
+    let mistyped = format!("{}{}", &good[..good.len() - 1], if good.ends_with('0') { '1' } else { '0' });
     let mut verifier = verifier();
     let world = World { record: stored(1, &record()), ..World::default() };
     for (text, reads, said) in [
         (&spliced, vec![], "unknown_key"),
         (&good, vec!["record"], "Active"),
         (&spliced, vec![], "unknown_key"),
+        (&mistyped, vec![], "malformed_key"),
         (&good, vec![], "Active"),
         (&spliced, vec![], "unknown_key"),
+        (&mistyped, vec![], "malformed_key"),
     ] {
         assert_eq!(verify(&mut verifier, text, T, &world), (reads, said.to_owned()));
     }

@@ -87,7 +87,8 @@ function isRemoved(name) {
 }
 
 function removeNamed(headers, connection) {
-  if (connection !== null) for (const name of connection.split(",")) headers.delete(name.trim());
+  const names = connection?.split(",").map((name) => name.trim()) ?? [];
+  for (const name of names) if (/^[\w!#$%&'*+.^`|~-]+$/.test(name)) headers.delete(name);
 }
 
 /** What is said of private caches is kept. */
